@@ -1,0 +1,5 @@
+"""The one error that a person is meant to read."""
+
+
+class BadInput(Exception):
+    """Say in one line what is wrong, where, and what to do; the command line exits with status 2."""
