@@ -1,0 +1,42 @@
+"""Run a solutions notebook once, in an empty folder, so that its outputs can be stored."""
+
+import os
+import tempfile
+
+from nbformat.notebooknode import NotebookNode
+
+from medlab.errors import BadInput
+
+CELL_SECONDS = 600
+# One thread for each notebook: two threads on two busy cores are slower than one.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def execute(made: NotebookNode, slug: str) -> NotebookNode:
+    """Execute all cells and return the notebook with outputs; raise BadInput if one fails."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    with tempfile.TemporaryDirectory(prefix="medlab-build-") as folder:
+        client = NotebookClient(
+            made,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": folder}},
+        )
+        try:
+            client.execute(env=_environment())
+        except CellExecutionError as error:
+            raise BadInput(
+                f"the solution of '{slug}' fails: {error.ename}: {error.evalue}"
+            ) from None
+        except (CellTimeoutError, DeadKernelError) as error:
+            raise BadInput(f"the solution of '{slug}' does not finish: {error}") from None
+    made.metadata.language_info = {"name": "python"}
+    return made
+
+
+def _environment() -> dict[str, str]:
+    return {"MEDLAB_SCALE": "ci"} | os.environ | ONE_THREAD
