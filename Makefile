@@ -1,0 +1,67 @@
+# medlab: `make` lists what there is to do. Everything runs in .venv, made from requirements.lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+CORES := $(shell nproc 2>/dev/null || echo 2)
+
+# One thread per process: the tests and the grader already run one process per core.
+test demo build bench: export OMP_NUM_THREADS := 1
+test demo build: export MEDLAB_SCALE := ci
+# The programs of .venv find each other (a kernel's python, jupyter's commands).
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test lab build bench lint format lock clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+
+setup:  ## .venv from requirements.lock; nothing to do when it is up to date
+	@tools/setup.sh
+
+demo: setup  ## build the course, make a sample class, grade it, print the gradebook
+	@medlab build
+	@medlab sample --out build/demo/submissions
+	@medlab grade build/demo/submissions --out build/demo
+	@echo
+	@echo "grades:   build/demo/grades.csv"
+	@echo "feedback: build/demo/feedback/<student>/<unit>.html, to open in a browser"
+
+test: setup  ## every check, as in CI
+	@tools/postgresql.sh
+	$(BIN)/python -m pip check
+	ruff check
+	ruff format --check
+	medlab build --check
+	pytest -n $(CORES) --dist loadfile tests
+	pytest -n $(CORES) --dist loadfile --nbval solutions
+
+lab: setup  ## JupyterLab in work/ at your next unit
+	@medlab start --next
+	@cd work && jupyter lab
+
+build: setup  ## notebooks/ and solutions/ from course/
+	@medlab build
+
+bench: setup  ## NAME=x runs benchmarks/x.py; without NAME, list them
+ifdef NAME
+	@python benchmarks/$(NAME).py
+else
+	@python benchmarks/record.py
+endif
+
+lint: setup  ## ruff: lint and format check
+	@ruff check
+	@ruff format --check
+
+format: setup  ## ruff: mend what it can
+	@ruff check --fix --quiet
+	@ruff format
+
+lock: ## requirements.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions
+	@tools/lock.sh
+
+clean:  ## remove .venv and what was built; work/ stays
+	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
