@@ -1,0 +1,147 @@
+"""A learner's progress: which visible checks pass, in work/progress.json.
+
+This is a learner's own notebook-keeping, not a grade: anyone can edit the file, and `medlab grade`
+never reads it.
+
+    {"schema": 1, "units": {"<slug>": {"<exercise>": true}}}      the latest result of each check
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medlab.course import load_syllabus, load_unit
+from medlab.errors import BadInput
+
+FILE = Path("work/progress.json")
+SCHEMA = 1
+NOT_STARTED, STARTED, PASSED = "not started", "started", "all checks pass"
+NOTE = "These are visible checks only. Grades come from `medlab grade`."
+
+Results = dict[str, dict[str, bool]]  # slug -> exercise -> whether its latest check passed
+
+
+@dataclass(frozen=True)
+class Row:
+    """One unit of the ladder."""
+
+    slug: str
+    title: str
+    hours: float
+    passed: int  # exercises whose latest visible check passed
+    exercises: int
+    state: str  # NOT_STARTED, STARTED or PASSED
+
+
+class _Damaged(Exception):
+    """The file is there and is not a progress file."""
+
+
+def record(root: Path, slug: str, exercise: str, passed: bool) -> None:
+    """Write one check's result to root/work/progress.json; raise BadInput if that fails.
+
+    Two notebooks may record at once: each waits for the other, and a reader sees a whole file.
+    """
+    path = root / FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(path):
+            results = _load(path)
+            results.setdefault(slug, {})[exercise] = bool(passed)
+            _write(path, results)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+
+
+def read(root: Path) -> Results:
+    """Return all recorded results; a damaged file is moved aside with a notice, and {} returned."""
+    path = root / FILE
+    try:
+        return _parse(path)
+    except _Damaged:
+        with _lock(path):
+            return _load(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+
+
+def ladder(root: Path) -> list[Row]:
+    """Return one row per unit of the syllabus, in order."""
+    results = read(root)
+    return [_row(root, entry, results.get(entry.slug)) for entry in load_syllabus(root).units]
+
+
+def _row(root: Path, entry, results: dict[str, bool] | None) -> Row:
+    names = [exercise.name for exercise in load_unit(entry).exercises]
+    passed = sum((results or {}).get(name, False) for name in names)
+    state = NOT_STARTED
+    if results is not None or (root / "work" / f"{entry.slug}.ipynb").exists():
+        state = PASSED if passed == len(names) else STARTED
+    return Row(entry.slug, entry.title, entry.hours, passed, len(names), state)
+
+
+def _load(path: Path) -> Results:
+    """Parse the file, moving a damaged one aside; the caller holds the lock."""
+    try:
+        return _parse(path)
+    except _Damaged:
+        aside = _free_name(path.with_name(path.name + ".damaged"))
+        path.rename(aside)
+        print(f"{path} was damaged: it is now {aside.name}, progress starts anew", file=sys.stderr)
+        return {}
+
+
+def _parse(path: Path) -> Results:
+    try:
+        units = json.loads(path.read_bytes())["units"]
+        return {
+            slug: {name: _yes_or_no(passed) for name, passed in results.items()}
+            for slug, results in units.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _Damaged from None
+
+
+def _yes_or_no(passed: object) -> bool:
+    if not isinstance(passed, bool):
+        raise ValueError(passed)
+    return passed
+
+
+def _free_name(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}.{n}") for n in itertools.count(1))
+    return next(name for name in itertools.chain([path], numbered) if not name.exists())
+
+
+def _write(path: Path, results: Results) -> None:
+    """Replace the file in one step: a crash leaves the old one or the new one."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({"schema": SCHEMA, "units": results}, indent=1, sort_keys=True) + "\n"
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the file's lock where the system has one (not on Windows)."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # goes when the file is closed, also by a crash
+        yield

@@ -1,0 +1,65 @@
+"""Start a unit: a learner's own copy in work/, which git ignores; notebooks/ stays as released."""
+
+import itertools
+import os
+from pathlib import Path
+
+from medlab.course import load_syllabus
+from medlab.errors import BadInput
+from medlab.learner import progress
+
+WORK = Path("work")
+
+
+def start(root: Path, slug: str, fresh: bool = False) -> Path:
+    """Return the learner's copy of a unit's notebook, root/work/<slug>.ipynb; make it if missing.
+
+    An existing copy is kept as it is. fresh=True moves it aside to <slug>.1.ipynb (or the next
+    free number) and starts over. Raises BadInput for an unknown slug, a notebook that is not
+    built, or a folder that cannot be written.
+    """
+    entry = load_syllabus(root).find(slug)
+    copy = root / WORK / f"{slug}.ipynb"
+    if copy.exists() and not fresh:
+        return copy
+    released = _released(entry)
+    try:
+        if copy.exists():
+            copy.rename(_free_name(copy))
+        _write(copy, released)
+    except OSError as error:
+        raise BadInput(f"{copy} cannot be written: {error.strerror}") from None
+    return copy
+
+
+def next_unit(root: Path) -> str:
+    """Return the slug of the first unit whose visible checks do not all pass, else of the last."""
+    rows = progress.ladder(root)
+    if not rows:
+        raise BadInput(f"{root / 'course/syllabus.yaml'} lists no units: add one")
+    return next((row.slug for row in rows if row.state != progress.PASSED), rows[-1].slug)
+
+
+def _released(entry) -> bytes:
+    try:
+        return entry.notebook.read_bytes()
+    except OSError:
+        raise BadInput(
+            f"{entry.notebook} is not there: run `medlab build {entry.slug}` first"
+        ) from None
+
+
+def _free_name(copy: Path) -> Path:
+    names = (copy.with_name(f"{copy.stem}.{n}{copy.suffix}") for n in itertools.count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _write(copy: Path, content: bytes) -> None:
+    """Write whole or not at all: a half-written copy would be taken for the learner's own."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = copy.with_name(f".{copy.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(copy)
+    finally:
+        unfinished.unlink(missing_ok=True)
