@@ -46,7 +46,7 @@ build: setup  ## notebooks/ and solutions/ from course/
 	@medlab build
 
 bench: setup  ## NAME=x runs benchmarks/x.py; without NAME, list them
-ifdef NAME
+ifeq ($(origin NAME),command line)  # some systems export a NAME of their own
 	@python benchmarks/$(NAME).py
 else
 	@python benchmarks/record.py

@@ -1,0 +1,103 @@
+"""Write a benchmark's figures as a dated result; run as a script, list what there is."""
+
+import datetime
+import json
+import math
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+KINDS = {"exact", "host", "emulated", "estimated", "board"}
+FIGURE_KEYS = {"name", "value", "unit", "kind", "how"}
+RESULT_KEYS = {"date", "machine", "versions", "figures"}
+
+
+def record(script, figures, versions=None, machine=None):
+    """Print figures and write results/NAME-DATE.json; see README.md for the keys.
+
+    script: the benchmark's __file__; versions: what is compared, besides Python and medlab;
+    machine: a description, where figures come from a board. Raises ValueError for a bad figure.
+    """
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    result = {
+        "date": today,
+        "machine": machine or _machine(),
+        "versions": _versions() | (versions or {}),
+        "figures": figures,
+    }
+    if faults := faults_of(result):
+        raise ValueError("; ".join(faults))
+    path = RESULTS / f"{Path(script).stem}-{today}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(table(result))
+    print(f"written: {os.path.relpath(path)}")
+
+
+def faults_of(result):
+    """List in words what keeps a result from matching README.md; empty when it matches."""
+    if set(result) != RESULT_KEYS:
+        return [f"keys are {sorted(result)}, not {sorted(RESULT_KEYS)}"]
+    faults = [] if _is_date(result["date"]) else [f"date {result['date']!r} is not ISO 8601"]
+    faults += [] if result["machine"] else ["machine is empty"]
+    faults += [f"versions lack {name}" for name in ("python", "medlab") - result["versions"].keys()]
+    faults += [] if result["figures"] else ["there are no figures"]
+    return faults + [fault for figure in result["figures"] for fault in _faults_of_figure(figure)]
+
+
+def _faults_of_figure(figure):
+    if set(figure) != FIGURE_KEYS:
+        return [f"a figure's keys are {sorted(figure)}, not {sorted(FIGURE_KEYS)}"]
+    value, name = figure["value"], figure["name"]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    faults = [] if number and math.isfinite(value) else [f"{name}: {value!r} is no finite number"]
+    if figure["kind"] not in KINDS:
+        faults.append(f"{name}: kind {figure['kind']!r} is none of {sorted(KINDS)}")
+    return faults + [
+        f"{name}: {key} is empty" for key in ("name", "unit", "how") if not figure[key]
+    ]
+
+
+def _is_date(text):
+    try:
+        return bool(datetime.date.fromisoformat(text))
+    except (TypeError, ValueError):
+        return False
+
+
+def _machine():
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    system = f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {memory:.1f} GiB, {system}"
+
+
+def _versions():
+    return {"python": platform.python_version(), "medlab": metadata.version("medlab")}
+
+
+def table(result):
+    """Lay out a result as lines of text, one figure each."""
+    head = f"{result['date']}  {result['machine']}"
+    rows = [
+        f"  {f['name']:<32} {f['value']:>12.6g} {f['unit']:<6} {f['kind']:<9} {f['how']}"
+        for f in result["figures"]
+    ]
+    return "\n".join([head, *rows])
+
+
+def _latest(name):
+    results = sorted(RESULTS.glob(f"{name}-????-??-??.json"))
+    return table(json.loads(results[-1].read_text())) if results else "  no result yet"
+
+
+def _list():
+    for script in sorted(HERE.glob("*.py")):
+        if script.stem != "record":
+            print(f"make bench NAME={script.stem}\n{_latest(script.stem)}")
+
+
+if __name__ == "__main__":
+    _list()
