@@ -5,6 +5,8 @@ import linecache
 import symtable
 from types import TracebackType
 
+from IPython.core.displayhook import DisplayHook
+
 
 class Body:
     """A cell's body, run in the user's namespace under a file name of its own."""
@@ -16,13 +18,14 @@ class Body:
         self.name = shell.compile.cache(self.text, shell.execution_count)
 
     def run(self) -> object:
-        """Run all statements; return the value of a last expression, else None."""
+        """Run all statements; return the value of a last expression that no `;` ends, else None."""
         tree = self.shell.transform_ast(self.shell.compile.ast_parse(self.text, self.name))
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(self._compiled(tree, "exec"), self.shell.user_ns)
         if last is None:
             return None
-        return eval(self._compiled(ast.Expression(last.value), "eval"), self.shell.user_ns)
+        value = eval(self._compiled(ast.Expression(last.value), "eval"), self.shell.user_ns)
+        return None if DisplayHook.semicolon_at_end_of_expression(self.text) else value
 
     def _compiled(self, tree: ast.AST, mode: str):
         flags = self.shell.compile.flags  # a `from __future__` in an earlier cell

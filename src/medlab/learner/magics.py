@@ -8,14 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from IPython.core.magic import (
-    Magics,
-    cell_magic,
-    line_magic,
-    magics_class,
-    no_var_expand,
-    output_can_be_silenced,
-)
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from medlab.errors import BadInput
@@ -58,7 +51,6 @@ class UnitMagics(Magics):
             self._entry = self._root = None
 
     @no_var_expand
-    @output_can_be_silenced
     @cell_magic
     def check(self, line, cell):
         """Run an exercise's visible check and show a panel: `%%check NAME`."""
@@ -81,7 +73,6 @@ class UnitMagics(Magics):
         return value
 
     @no_var_expand
-    @output_can_be_silenced
     @cell_magic
     def needs(self, line, cell):
         """Run a cell that calls the named exercises once they are solved: `%%needs A B`."""

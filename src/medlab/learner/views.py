@@ -34,12 +34,13 @@ def show_slices(volume, spacing=None, titles=None, window=None):
     images = [np.asarray(image) for image in volume]
     _check(images, titles)
     shown = np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).round().astype(int))
+    aspect = _aspect(spacing)  # refused before there is a figure
     low, high = window or _range([images[i] for i in shown])
     names = titles if titles is not None else _indices(images)
     size = (INCHES * max(len(shown), 1.5), INCHES + 0.4)
     figure, axes = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
     for axis, i in zip(axes[0], shown, strict=True):
-        axis.imshow(images[i], cmap="gray", vmin=low, vmax=high, aspect=_aspect(spacing))
+        axis.imshow(images[i], cmap="gray", vmin=low, vmax=high, aspect=aspect)
         axis.set_title(names[i])
         axis.set_axis_off()
     return figure
