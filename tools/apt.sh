@@ -13,7 +13,8 @@ allowed() {
     command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
 }
 install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+        -o DPkg::Lock::Timeout=120 --no-install-recommends "$@" </dev/null
 }
 refresh() { as_root apt-get update -qq </dev/null; }
 
