@@ -1,20 +1,20 @@
 # %% [markdown]
 # # From DICOM bytes to Hounsfield units
 #
-# *The scene.* A stroke unit lets a program pre-read head CTs, guarded by a small quality check.
-# The hospital moves its images to a new archive, and the next morning the check rejects every slice.
+# *The scene.* A stroke unit lets a program pre-read head CTs, guarded by a small quality check. The
+# hospital moves its images to a new archive, and the next morning the check rejects every slice.
 # Same patients, same scans, same program. You are asked why.
 #
 # **The new idea.** A pixel in a file is not a measurement. It is a *stored value*, and the tags
 # around it say how to turn it into one. Whoever skips a tag gets an image that looks right and
 # numbers that are wrong.
 #
-# You will read DICOM files and refuse broken ones, turn stored values into Hounsfield units,
-# show them as the standard says, bring frames and colours into one shape, repair the quality
-# check, and remove patient data before a file leaves the hospital.
+# You will read DICOM files and refuse broken ones, turn stored values into Hounsfield units, show
+# them as the standard says, bring frames and colours into one shape, repair the quality check, and
+# remove patient data before a file leaves the hospital.
 #
-# You need Python and NumPy. You need no knowledge of DICOM. The section numbers such as
-# *PS3.3 C.11.2.1.2* point into the DICOM standard, which is free to read at
+# You need Python and NumPy. You need no knowledge of DICOM. The section numbers such as *PS3.3
+# C.11.2.1.2* point into the DICOM standard, which is free to read at
 # [dicomstandard.org/current](https://www.dicomstandard.org/current).
 
 # %% tags=["parameters"]
@@ -64,15 +64,16 @@ print("pydicom", pydicom.__version__.split(".")[0])
 #
 # Each entry, a *data element*, has four fields:
 #
-# - a **tag**: two 16-bit numbers, such as (0028,1053). The tag is the name. A program looks up
-#   that (0028,1053) is called *Rescale Slope*;
+# - a **tag**: two 16-bit numbers, such as (0028,1053). The tag is the name. A program looks up that
+#   (0028,1053) is called *Rescale Slope*;
 # - a **VR** (value representation): two letters for the type. `DS` is a decimal number written as
 #   text, `US` an unsigned 16-bit number, `PN` a person's name, `DA` a date, `UI` a unique
 #   identifier, `SQ` a sequence, that is, a list of nested data sets;
 # - a **length** in bytes, always even (or the mark "undefined": then an end mark follows later);
 # - the **value**.
 #
-# You do not need a library to see this. The next cell reads the first elements of a CT slice by hand.
+# You do not need a library to see this. The next cell reads the first elements of a CT slice by
+# hand.
 
 # %%
 raw = Path(bundled("CT_small.dcm")).read_bytes()
@@ -96,8 +97,9 @@ for tag, vr, length, value in elements_by_hand(raw, start=132, count=6):
 # %% [markdown]
 # The fifth element, (0002,0010), is the **transfer syntax**. It says how everything after the meta
 # information is written: byte order, whether VRs are spelled out, and how the pixels are
-# compressed. `1.2.840.10008.1.2.1` means explicit VR, little endian, not compressed. With *implicit*
-# VR the two letters are missing, and the reader looks the type up by tag in the standard's dictionary.
+# compressed. `1.2.840.10008.1.2.1` means explicit VR, little endian, not compressed. With
+# *implicit* VR the two letters are missing, and the reader looks the type up by tag in the
+# standard's dictionary.
 #
 # pydicom does this reading for you. Elements get names, and values get Python types:
 
@@ -116,7 +118,8 @@ for keyword in [
     "PixelPaddingValue",
 ]:
     element = ct[keyword]
-    print(f"{str(element.tag):12s} {element.VR}  {keyword:26s} {element.value}")
+    tag = str(element.tag)
+    print(f"{tag:12s} {element.VR}  {keyword:26s} {element.value}")
 
 # %% [markdown]
 # ### One image, many transfer syntaxes
@@ -156,8 +159,8 @@ print("lossy file, compression ratio:", round(float(lossy.LossyImageCompressionR
 
 # %% [markdown]
 # *In words:* two head CT slices side by side. The lossless one shows brain with its folds between
-# bright bone. In the lossy one the brain is a flat grey patch, ringed by dark and bright blobs that no
-# scanner measured. At a ratio this extreme a program that looks for bleeds finds compression.
+# bright bone. In the lossy one the brain is a flat grey patch, ringed by dark and bright blobs that
+# no scanner measured. At a ratio this extreme a program that looks for bleeds finds compression.
 #
 # ### Files that are not what they say
 #
@@ -171,7 +174,7 @@ for name in ["no_meta.dcm", "MR_truncated.dcm", "rtplan.dcm"]:
         print(f"{name:18s} {type(error).__name__}: {str(error)[:90]}")
 
 forced = pydicom.dcmread(bundled("crayons.icc"), force=True)
-print(f"{'crayons.icc':18s} a colour profile, read with force=True: a {type(forced).__name__}, no error")
+print(f"{'crayons.icc':18s} not DICOM, read with force=True: a {type(forced).__name__}, no error")
 
 # %% [markdown]
 # - `no_meta.dcm` holds a real CT slice, but its preamble, prefix and meta information were cut off.
@@ -190,9 +193,10 @@ print(f"{'crayons.icc':18s} a colour profile, read with force=True: a {type(forc
 # %% [markdown]
 # ## Exercise 1: read an image, or say clearly why not
 #
-# Write `read_image(path)`. It returns the data set when the file is DICOM **and** its pixels decode.
-# Otherwise it raises one kind of error, `ValueError`, with the file's name in the message. One kind,
-# because the caller has one decision to make: set the file aside and go on with the next.
+# Write `read_image(path)`. It returns the data set when the file is DICOM **and** its pixels
+# decode. Otherwise it raises one kind of error, `ValueError`, with the file's name in the message.
+# One kind, because the caller has one decision to make: set the file aside and go on with the next.
+
 
 # %% exercise="read_image" points=3
 def read_image(path):
@@ -345,6 +349,7 @@ for name, data in broken.items():
     )
     assert name in problem.message, f"{name}: the message should name the file: {problem.message}"
 
+
 # %% mistake="read_image" because="never decodes the pixels" keeps=2 says="Decode"
 def read_image(path):
     try:
@@ -368,7 +373,7 @@ def read_image(path):
     return dataset
 
 
-# %% mistake="read_image" because="counts bytes and so rejects padded and compressed pixels" keeps=2 says="padded"
+# %% mistake="read_image" because="rejects padded and compressed pixels" keeps=2 says="padded"
 def read_image(path):
     try:
         dataset = pydicom.dcmread(path)
@@ -403,13 +408,13 @@ def read_image(path):
 # %% [markdown]
 # ## 2. From stored values to Hounsfield units
 #
-# A CT scanner measures how strongly tissue weakens X-rays: the attenuation $\mu$. Godfrey Hounsfield's
-# scale puts water at 0 and nothing at all (vacuum, nearly air) at -1000:
+# A CT scanner measures how strongly tissue weakens X-rays: the attenuation $\mu$. Godfrey
+# Hounsfield's scale puts water at 0 and nothing at all (vacuum, nearly air) at -1000:
 #
 # $$\mathrm{HU} = 1000 \cdot \frac{\mu - \mu_\mathrm{water}}{\mu_\mathrm{water}}$$
 #
-# Rough values to keep in mind: air -1000, fat -100, water 0, white matter 20 to 30, grey matter
-# 35 to 45, fresh clotted blood 60 to 90, dense bone above 1000.
+# Rough values to keep in mind: air -1000, fat -100, water 0, white matter 20 to 30, grey matter 35
+# to 45, fresh clotted blood 60 to 90, dense bone above 1000.
 #
 # The file holds whole numbers. Two tags turn them into HU (PS3.3 C.11.1):
 #
@@ -472,11 +477,12 @@ print("pixels with that value in CT_small.dcm:", int((ct.pixel_array == -2000).s
 #
 # ## Exercise 2: `to_hounsfield`
 #
-# Return Hounsfield units as `float32`. Put NaN ("not a number") where the file declares padding: NaN
-# cannot be averaged by accident, because it spreads.
+# Return Hounsfield units as `float32`. Put NaN ("not a number") where the file declares padding:
+# NaN cannot be averaged by accident, because it spreads.
 #
-# Refuse what is not CT. An MR image has no Hounsfield scale, and a chest film may carry rescale tags
-# that mean something else. A number without a scale is better refused than invented.
+# Refuse what is not CT. An MR image has no Hounsfield scale, and a chest film may carry rescale
+# tags that mean something else. A number without a scale is better refused than invented.
+
 
 # %% exercise="to_hounsfield" points=4
 def to_hounsfield(dataset):
@@ -571,6 +577,7 @@ for name in ["MR_small.dcm", "dicomdirtests/77654033/CR1/6154"]:
         "has rescale tags"
     )
 
+
 # %% mistake="to_hounsfield" because="forgets the intercept" keeps=2 says="RescaleIntercept"
 def to_hounsfield(dataset):
     if dataset.Modality != "CT":
@@ -578,28 +585,26 @@ def to_hounsfield(dataset):
     stored = dataset.pixel_array.astype(np.float32)
     hu = stored * float(dataset.RescaleSlope)
     if "PixelPaddingValue" in dataset:
-        ends = sorted(
-            [dataset.PixelPaddingValue, dataset.get("PixelPaddingRangeLimit", dataset.PixelPaddingValue)]
-        )
-        hu[(stored >= ends[0]) & (stored <= ends[1])] = np.nan
+        first = dataset.PixelPaddingValue
+        last = dataset.get("PixelPaddingRangeLimit", first)
+        hu[(stored >= min(first, last)) & (stored <= max(first, last))] = np.nan
     return hu
 
 
-# %% mistake="to_hounsfield" because="casts to uint16 before the subtraction" keeps=1 says="wrap around"
+# %% mistake="to_hounsfield" because="casts to uint16 first" keeps=1 says="wrap around"
 def to_hounsfield(dataset):
     if dataset.Modality != "CT":
         raise ValueError("not CT")
     stored = dataset.pixel_array.astype(np.uint16)
     hu = stored * np.float32(dataset.RescaleSlope) + np.float32(dataset.RescaleIntercept)
     if "PixelPaddingValue" in dataset:
-        ends = sorted(
-            [dataset.PixelPaddingValue, dataset.get("PixelPaddingRangeLimit", dataset.PixelPaddingValue)]
-        )
-        hu[(stored >= ends[0]) & (stored <= ends[1])] = np.nan
+        first = dataset.PixelPaddingValue
+        last = dataset.get("PixelPaddingRangeLimit", first)
+        hu[(stored >= min(first, last)) & (stored <= max(first, last))] = np.nan
     return hu.astype(np.float32)
 
 
-# %% mistake="to_hounsfield" because="compares the padding value with Hounsfield units" keeps=3 says="before slope and intercept"
+# %% mistake="to_hounsfield" because="compares padding with HU" keeps=3 says="before slope"
 def to_hounsfield(dataset):
     if dataset.Modality != "CT":
         raise ValueError("not CT")
@@ -610,7 +615,7 @@ def to_hounsfield(dataset):
     return hu
 
 
-# %% mistake="to_hounsfield" because="rescales any modality and leaves padding in" keeps=2 says="no Hounsfield scale"
+# %% mistake="to_hounsfield" because="rescales all, keeps padding" keeps=2 says="Hounsfield scale"
 def to_hounsfield(dataset):
     stored = dataset.pixel_array.astype(np.float32)
     slope = float(dataset.get("RescaleSlope", 1))
@@ -645,8 +650,8 @@ def to_hounsfield(dataset):
 # ## 3. Windows: from Hounsfield units to grey
 #
 # A CT slice spans some 4000 HU. A screen shows 256 greys, and grey matter differs from white matter
-# by about 10 HU. So a reader picks a **window**: a center $c$ and a width $w$. Below it all is black,
-# above it all is white, and the greys are spent in between.
+# by about 10 HU. So a reader picks a **window**: a center $c$ and a width $w$. Below it all is
+# black, above it all is white, and the greys are spent in between.
 #
 # The standard fixes the formula (PS3.3 C.11.2.1.2.1, function LINEAR). For a value $x$:
 #
@@ -654,8 +659,8 @@ def to_hounsfield(dataset):
 # - white (1) where $x > c - 0.5 + \frac{w-1}{2}$
 # - else $y = \frac{x - (c - 0.5)}{w - 1} + 0.5$
 #
-# Why -0.5 and $w - 1$? The formula counts whole stored values. Center 2048 and width 4096 should cover
-# the 4096 values from 0 to 4095, no more:
+# Why -0.5 and $w - 1$? The formula counts whole stored values. Center 2048 and width 4096 should
+# cover the 4096 values from 0 to 4095, no more:
 
 # %%
 for center, width in [(2048, 4096), (40, 80), (128, 1)]:
@@ -664,20 +669,22 @@ for center, width in [(2048, 4096), (40, 80), (128, 1)]:
     print(f"center {center:4d} width {width:4d}: black up to {black}, white above {white}")
 
 # %% [markdown]
-# The last row is the smallest legal width, 1: a threshold. The formula in $c \pm w/2$ that one finds in
-# many programs is a different function in the standard, LINEAR_EXACT. Close, but your picture then
-# differs from the one on the radiologist's screen, and at width 1 by a whole grey scale.
+# The last row is the smallest legal width, 1: a threshold. The formula in $c \pm w/2$ that one
+# finds in many programs is a different function in the standard, LINEAR_EXACT. Close, but your
+# picture then differs from the one on the radiologist's screen, and at width 1 by a whole grey
+# scale.
 #
-# **MONOCHROME1.** `PhotometricInterpretation` says what the smallest value looks like. MONOCHROME2: black.
-# MONOCHROME1: white, as on an X-ray film. The turn comes **after** the window, on the displayed
-# greys (PS3.3 C.7.6.3.1.2); the window itself works on the unturned values.
+# **MONOCHROME1.** `PhotometricInterpretation` says what the smallest value looks like. MONOCHROME2:
+# black. MONOCHROME1: white, as on an X-ray film. The turn comes **after** the window, on the
+# displayed greys (PS3.3 C.7.6.3.1.2); the window itself works on the unturned values.
 #
 # Padding has no grey. Show NaN as 0, the background, in both cases.
 #
-# **Predict before you go on.** A window with center 40 and width 80 meets a bleed of 75 HU and bone of
-# 800 HU. Which can you tell from its neighbours, and which is lost? Decide, then solve and look.
+# **Predict before you go on.** A window with center 40 and width 80 meets a bleed of 75 HU and bone
+# of 800 HU. Which can you tell from its neighbours, and which is lost? Decide, then solve and look.
 #
 # ## Exercise 3: `apply_window`
+
 
 # %% exercise="apply_window" points=3
 def apply_window(values, center, width, photometric="MONOCHROME2"):
@@ -751,7 +758,8 @@ assert close(turned[measured], 1 - plain[measured], atol=1e-6), (
 )
 assert close([plain[0, 0], turned[0, 0]], [0, 0]), "NaN is background, 0, also in MONOCHROME1"
 
-# %% mistake="apply_window" because="uses center plus and minus half the width" keeps=1 says="c - 0.5"
+
+# %% mistake="apply_window" because="uses center plus/minus width/2" keeps=1 says="c - 0.5"
 def apply_window(values, center, width, photometric="MONOCHROME2"):
     grey = np.clip((values - (center - width / 2)) / width, 0, 1)
     grey = 1 - grey if photometric == "MONOCHROME1" else grey
@@ -764,7 +772,7 @@ def apply_window(values, center, width, photometric="MONOCHROME2"):
     return np.nan_to_num(np.clip(grey, 0, 1), nan=0.0)
 
 
-# %% mistake="apply_window" because="turns the values around before the window" keeps=2 says="after the window"
+# %% mistake="apply_window" because="inverts before the window" keeps=2 says="after the window"
 def apply_window(values, center, width, photometric="MONOCHROME2"):
     if photometric == "MONOCHROME1":
         values = np.nanmax(values) - values
@@ -772,7 +780,7 @@ def apply_window(values, center, width, photometric="MONOCHROME2"):
     return np.nan_to_num(np.clip(grey, 0, 1), nan=0.0)
 
 
-# %% mistake="apply_window" because="squeezes the values into 8 bits before the window" keeps=0 says="floating point"
+# %% mistake="apply_window" because="cuts to 8 bits before the window" keeps=0 says="floating point"
 def apply_window(values, center, width, photometric="MONOCHROME2"):
     bytes_ = np.clip(np.nan_to_num(values), 0, 255).astype(np.uint8).astype(float)
     grey = np.clip((bytes_ - (center - 0.5)) / max(width - 1, 1e-9) + 0.5, 0, 1)
@@ -786,8 +794,8 @@ def apply_window(values, center, width, photometric="MONOCHROME2"):
 #
 # ---
 #
-# With `y = (x - (c - 0.5)) / (w - 1) + 0.5`, clipping to 0..1 gives the two flat parts for any width
-# above 1. At width 1 you would divide by zero: there, 1 where `x > c - 0.5`, else 0.
+# With `y = (x - (c - 0.5)) / (w - 1) + 0.5`, clipping to 0..1 gives the two flat parts for any
+# width above 1. At width 1 you would divide by zero: there, 1 where `x > c - 0.5`, else 0.
 #
 # ---
 #
@@ -812,14 +820,14 @@ for axis, (name, center, width) in zip(
 fig.tight_layout()
 
 # %% [markdown]
-# *In words:* the same head slice three times. In the brain window the brain is grey, all bone is one
-# white. In the bone window the brain is one flat grey and the fine bone of the skull base shows. In the
-# window for air the sinuses stay dark and all tissue is white, and outside the head the scanned circle
-# shows as a dark grey disc in black corners.
+# *In words:* the same head slice three times. In the brain window the brain is grey, all bone is
+# one white. In the bone window the brain is one flat grey and the fine bone of the skull base
+# shows. In the window for air the sinuses stay dark and all tissue is white, and outside the head
+# the scanned circle shows as a dark grey disc in black corners.
 #
-# The bleed of 75 HU keeps its own light grey in the brain window. Bone of 800 HU is lost: it is as white
-# as bone of 90 HU would be. No window shows everything. This is why a network should get Hounsfield
-# units, or several windows as channels, not one reader's greys.
+# The bleed of 75 HU keeps its own light grey in the brain window. Bone of 800 HU is lost: it is as
+# white as bone of 90 HU would be. No window shows everything. This is why a network should get
+# Hounsfield units, or several windows as channels, not one reader's greys.
 #
 # A file can carry several windows (`WindowCenter` of this head slice has three values), or a curve
 # (*VOI LUT Sequence*), or another function in `VOILUTFunction`, for example SIGMOID. The exercise
@@ -837,11 +845,11 @@ print("JPEG2000.dcm:", scan.PhotometricInterpretation)
 print("dicomdirtests/77654033/CR1/6154:", film.PhotometricInterpretation)
 
 # %% [markdown]
-# *In words:* a bone scan of a whole body, twice. Left, as MONOCHROME2: bright skeleton on black. Right, the
-# same values as MONOCHROME1: dark skeleton on white.
+# *In words:* a bone scan of a whole body, twice. Left, as MONOCHROME2: bright skeleton on black.
+# Right, the same values as MONOCHROME1: dark skeleton on white.
 #
-# Both look like medical images. A network trained on one kind and fed the other fails without an error
-# message. The second file printed above is a real X-ray film tagged MONOCHROME1.
+# Both look like medical images. A network trained on one kind and fed the other fails without an
+# error message. The second file printed above is a real X-ray film tagged MONOCHROME1.
 
 # %% [markdown]
 # ## 4. Frames and colours
@@ -861,20 +869,20 @@ for name in [
     "examples_palette.dcm",
 ]:
     ds = pydicom.dcmread(bundled(name))
-    frames = ds.get("NumberOfFrames", "-")
-    shape = ds.pixel_array.shape
-    print(f"{name:32s} {ds.PhotometricInterpretation:14s} {frames!s:>6s} {ds.SamplesPerPixel:7d}  {shape}")
+    photometric, samples = ds.PhotometricInterpretation, ds.SamplesPerPixel
+    frames = str(ds.get("NumberOfFrames", "-"))
+    print(f"{name:32s} {photometric:14s} {frames:>6s} {samples:7d}  {ds.pixel_array.shape}")
 
 # %% [markdown]
-# Three axes can mean frames, rows, columns, or rows, columns, colours. Do not guess from the shape: an
-# image three columns wide looks like a colour image. `NumberOfFrames` and `SamplesPerPixel` say it.
-# What the frame axis *means*, time or depth or energy, is in other tags: in the echo
+# Three axes can mean frames, rows, columns, or rows, columns, colours. Do not guess from the shape:
+# an image three columns wide looks like a colour image. `NumberOfFrames` and `SamplesPerPixel` say
+# it. What the frame axis *means*, time or depth or energy, is in other tags: in the echo
 # `FrameIncrementPointer` points to `FrameTime`, the milliseconds from one frame to the next.
 #
 # **YBR.** JPEG works on one brightness (Y) and two colour differences (CB, CR), because eyes see
-# brightness more sharply. YBR_FULL_422 keeps the colour differences at half the width. Since version 3,
-# pydicom's `pixel_array` **already returns RGB** for these files, while the tag still says YBR. Older
-# code converts once more. The picture shows the three cases on a test card.
+# brightness more sharply. YBR_FULL_422 keeps the colour differences at half the width. Since
+# version 3, pydicom's `pixel_array` **already returns RGB** for these files, while the tag still
+# says YBR. Older code converts once more. The picture shows the three cases on a test card.
 
 # %%
 card = pydicom.dcmread(bundled("SC_rgb_dcmtk_+eb+cy+np.dcm"))
@@ -889,19 +897,20 @@ print("first bar, red green blue:", *(int(v) for v in red))
 print("first bar, converted twice:", *(int(v) for v in twice[5, 50]))
 
 # %% [markdown]
-# *In words:* three test cards of horizontal bars. The middle one has red, pink, green, light green, blue,
-# light blue, black, dark grey, light grey and white. On the left the same bars have wrong hues, and black
-# has become teal. On the right they are wrong in another way, and the first bar, red, has become green.
-# The numbers printed with the picture say the same.
+# *In words:* three test cards of horizontal bars. The middle one has red, pink, green, light green,
+# blue, light blue, black, dark grey, light grey and white. On the left the same bars have wrong
+# hues, and black has become teal. On the right they are wrong in another way, and the first bar,
+# red, has become green. The numbers printed with the picture say the same.
 #
 # **PALETTE COLOR.** The pixel is a row number in three tables, for red, green and blue.
-# `apply_color_lut(image, dataset)` looks them up. Tables often hold 16-bit entries; the high byte is
-# the 8-bit colour, so shift right by 8: an entry of 65280 becomes 255.
+# `apply_color_lut(image, dataset)` looks them up. Tables often hold 16-bit entries; the high byte
+# is the 8-bit colour, so shift right by 8: an entry of 65280 becomes 255.
 #
 # ## Exercise 4: `to_frames`
 #
-# Bring every image into one shape: **(frames, rows, columns, samples)**, with 1 sample for grey and 3, red
-# green blue, for colour. Code after it never has to ask again.
+# Bring every image into one shape: **(frames, rows, columns, samples)**, with 1 sample for grey and
+# 3, red green blue, for colour. Code after it never has to ask again.
+
 
 # %% exercise="to_frames" points=3
 def to_frames(dataset):
@@ -976,6 +985,7 @@ for frames in (None, 2):
         "apply_color_lut, and keep the high byte of 16-bit entries"
     )
 
+
 # %% mistake="to_frames" because="guesses the axes from the shape" keeps=2 says="NumberOfFrames"
 def to_frames(dataset):
     image = dataset.pixel_array
@@ -993,12 +1003,10 @@ def to_frames(dataset):
         image = convert_color_space(image, "YBR_FULL", "RGB")
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         image, samples = (apply_color_lut(image, dataset) >> 8).astype(np.uint8), 3
-    return image.reshape(int(dataset.get("NumberOfFrames", 1)), *image.shape[-2:], samples) if (
-        samples == 1
-    ) else image.reshape(-1, dataset.Rows, dataset.Columns, 3)
+    return image.reshape(-1, dataset.Rows, dataset.Columns, samples)
 
 
-# %% mistake="to_frames" because="leaves palette indices as if they were greys" keeps=2 says="palette"
+# %% mistake="to_frames" because="shows palette indices as greys" keeps=2 says="palette"
 def to_frames(dataset):
     frames = int(dataset.get("NumberOfFrames", 1))
     shape = (frames, dataset.Rows, dataset.Columns, dataset.SamplesPerPixel)
@@ -1011,8 +1019,8 @@ def to_frames(dataset):
 #
 # ---
 #
-# `image.reshape(frames, rows, columns, samples)`. For PALETTE COLOR, first `apply_color_lut(image, dataset)`,
-# and samples becomes 3; a `uint16` result is shifted right by 8 and cast to `uint8`.
+# `image.reshape(frames, rows, columns, samples)`. For PALETTE COLOR, first `apply_color_lut(image,
+# dataset)`, and samples becomes 3; a `uint16` result is shifted right by 8 and cast to `uint8`.
 #
 # ---
 #
@@ -1037,15 +1045,15 @@ print("shape:", echo.shape)
 
 # %% [markdown]
 # *In words:* left, one ultrasound frame of a heart: a grey fan on black. Right, how much each pixel
-# changes over time: walls and valves that move are bright yellow, the still text and the
-# background dark blue.
+# changes over time: walls and valves that move are bright yellow, the still text and the background
+# dark blue.
 
 # %% [markdown]
 # ## 5. The check that failed overnight
 #
-# This is the hospital's quality check. It computes the mean HU over the scanned circle and rejects a
-# slice whose mean is far from the expected. It was tested on slices of the head scanner, and
-# it has worked for years.
+# This is the hospital's quality check. It computes the mean HU over the scanned circle and rejects
+# a slice whose mean is far from the expected. It was tested on slices of the head scanner, and it
+# has worked for years.
 
 # %%
 PADDING = -2000
@@ -1061,8 +1069,10 @@ def legacy_mean_hu(dataset):
 print(f"head slice as it came from the scanner: {legacy_mean_hu(head):.1f} HU")
 
 # %% [markdown]
-# The new archive writes the same slice in another legal way: with intercept -1024, so that stored values of
-# tissue are positive, and with its padding declared. The next cell does what the archive did.
+# The new archive writes the same slice in another legal way: with intercept -1024, so that stored
+# values of tissue are positive, and with its padding declared. The next cell does what the archive
+# did.
+
 
 # %%
 def as_archived(dataset, intercept=-1024, padding=-2000):
@@ -1085,9 +1095,9 @@ for name, ds in [("scanner", head), ("archive", archived_head)]:
     print(f"         intercept {ds.RescaleIntercept}, padding {ds.get('PixelPaddingValue', '-')}")
 
 # %% [markdown]
-# **Predict before you run the next cell.** Both files describe the same measurements. Will the check give the same mean?
-# If not, will the archived slice come out higher or lower, and by tens or by hundreds of HU? Write
-# your guess on paper.
+# **Predict before you run the next cell.** Both files describe the same measurements. Will the
+# check give the same mean? If not, will the archived slice come out higher or lower, and by tens or
+# by hundreds of HU? Write your guess on paper.
 
 # %%
 for name, ds in [("scanner", head), ("archive", archived_head)]:
@@ -1096,14 +1106,15 @@ for name, ds in [("scanner", head), ("archive", archived_head)]:
 # %% [markdown]
 # ## Exercise 5: find the fault and repair it
 #
-# No line of `legacy_mean_hu` raises an error, and its test passes. Find the line that is wrong, and say to
-# yourself why the old test could not see it. Then write `mean_hu`, which gives one answer for one set
-# of measurements, however they are stored:
+# No line of `legacy_mean_hu` raises an error, and its test passes. Find the line that is wrong, and
+# say to yourself why the old test could not see it. Then write `mean_hu`, which gives one answer
+# for one set of measurements, however they are stored:
 #
 # - padding that the file declares (`PixelPaddingValue`; no range limit here) is left out;
 # - padding that the file does not declare is left out, too: whatever lies below -1500 HU is not a
 #   measurement. The limit is a choice of this hospital, far below vacuum (-1000) and noise;
 # - air is a measurement and stays in.
+
 
 # %% exercise="mean_hu" points=2
 def mean_hu(dataset):
@@ -1172,26 +1183,27 @@ for intercept in (0, -int(rng.integers(900, 1200))):
         f"{got}. Undeclared padding is averaged in: leave out everything below -1500 HU"
     )
 
-# %% mistake="mean_hu" because="keeps the fault: compares Hounsfield units with the padding value" keeps=0 says="not with Hounsfield units"
+
+# %% mistake="mean_hu" because="keeps the planted fault" keeps=0 says="not with Hounsfield units"
 def mean_hu(dataset):
     hu = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
     return float(hu[hu != dataset.get("PixelPaddingValue", -2000)].mean())
 
 
-# %% mistake="mean_hu" because="trusts the tag and averages undeclared padding in" keeps=1 says="-1500"
+# %% mistake="mean_hu" because="averages undeclared padding in" keeps=1 says="-1500"
 def mean_hu(dataset):
     stored = dataset.pixel_array
     hu = stored * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
     return float(hu[stored != dataset.get("PixelPaddingValue", 10**6)].mean())
 
 
-# %% mistake="mean_hu" because="drops everything below -1500 HU and ignores the tag" keeps=1 says="stored"
+# %% mistake="mean_hu" because="ignores the padding tag" keeps=1 says="stored"
 def mean_hu(dataset):
     hu = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
     return float(hu[hu >= -1500].mean())
 
 
-# %% mistake="mean_hu" because="drops the air together with the padding" keeps=0 says="air was left out"
+# %% mistake="mean_hu" because="drops the air with the padding" keeps=0 says="air was left out"
 def mean_hu(dataset):
     stored = dataset.pixel_array
     hu = stored * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
@@ -1204,8 +1216,8 @@ def mean_hu(dataset):
 #
 # ---
 #
-# The fault is `hu != PADDING`: it compares Hounsfield units with a stored value. That works only while
-# the intercept is 0 and the slope 1. Build the mask from `stored`, and add `hu >= -1500`.
+# The fault is `hu != PADDING`: it compares Hounsfield units with a stored value. That works only
+# while the intercept is 0 and the slope 1. Build the mask from `stored`, and add `hu >= -1500`.
 #
 # ---
 #
@@ -1219,16 +1231,18 @@ def mean_hu(dataset):
 # ```
 
 # %% [markdown]
-# What the fault teaches goes beyond padding. The old test used one file in which two units happened to agree. A better
-# test states what must not change: *the same measurements, stored in another legal way, give the same
-# answer*. Such a test needs no known result, and it finds faults nobody has thought of.
+# What the fault teaches goes beyond padding. The old test used one file in which two units happened
+# to agree. A better test states what must not change: *the same measurements, stored in another
+# legal way, give the same answer*. Such a test needs no known result, and it finds faults nobody
+# has thought of.
 
 # %% [markdown]
 # ## 6. Patient data
 #
-# A slice carries its patient along. Before it leaves the hospital, the identity has to go, and the measurement
-# has to stay. PS3.15 Annex E lists what to do with each of several hundred attributes (Table E.1-1). Look
-# at a few places in `CT_small.dcm`, a file that was already cleaned for publication:
+# A slice carries its patient along. Before it leaves the hospital, the identity has to go, and the
+# measurement has to stay. PS3.15 Annex E lists what to do with each of several hundred attributes
+# (Table E.1-1). Look at a few places in `CT_small.dcm`, a file that was already cleaned for
+# publication:
 
 # %%
 for keyword in ["PatientName", "PatientID", "InstitutionName", "AcquisitionDate", "SOPClassUID"]:
@@ -1242,25 +1256,28 @@ print(f"private elements: {len(private)}, one of them: {private[3].name} = {priv
 # Four places where identity hides:
 #
 # - **standard attributes**: names, numbers, dates, free text such as `ImageComments`;
-# - **nested data sets**: sequences hold data sets, which hold sequences. A loop over the top level misses them;
-# - **private elements**: tags with an odd group number belong to the maker of the scanner. You cannot know
-#   what they hold, so they go;
-# - **UIDs**: an instance UID is not a name, but whoever has the archive can look it up. Replace it, but
-#   **the same way everywhere**: two slices of one series must keep one series UID, or the volume falls apart.
-#   And do not touch UIDs that name a *kind*, such as the SOP class "CT Image". Those registered by the
-#   standard all begin with `1.2.840.10008.`.
+# - **nested data sets**: sequences hold data sets, which hold sequences. A loop over the top level
+#   misses them;
+# - **private elements**: tags with an odd group number belong to the maker of the scanner. You
+#   cannot know what they hold, so they go;
+# - **UIDs**: an instance UID is not a name, but whoever has the archive can look it up. Replace it,
+#   but **the same way everywhere**: two slices of one series must keep one series UID, or the
+#   volume falls apart. And do not touch UIDs that name a *kind*, such as the SOP class "CT Image".
+#   Those registered by the standard all begin with `1.2.840.10008.`.
 #
 # ## Exercise 6: `deidentify`
 #
 # Work on a copy. In the copy, at every depth:
 #
 # 1. delete private elements, and the elements in `IDENTIFIERS`;
-# 2. empty every person's name, date and time: VR `PN`, `DA`, `DT`, `TM`. (Empty, not deleted: the standard demands that some
-#    of them are present.)
-# 3. replace every UID (VR `UI`) with `new_uid(uid, secret)`, which leaves those of the standard alone.
+# 2. empty every person's name, date and time: VR `PN`, `DA`, `DT`, `TM`. (Empty, not deleted: the
+#    standard demands that some of them are present.)
+# 3. replace every UID (VR `UI`) with `new_uid(uid, secret)`, which leaves those of the standard
+#    alone.
 #
-# Then, at the top, set `PatientName` and `PatientID` to `code`, and `PatientIdentityRemoved` to `"YES"`. The
-# meta information repeats one UID: set `file_meta.MediaStorageSOPInstanceUID` to the new `SOPInstanceUID`.
+# Then, at the top, set `PatientName` and `PatientID` to `code`, and `PatientIdentityRemoved` to
+# `"YES"`. The meta information repeats one UID: set `file_meta.MediaStorageSOPInstanceUID` to the
+# new `SOPInstanceUID`.
 #
 # The helper below is given. It mixes in a secret: without one, anybody could hash the old UIDs and
 # find the patient again.
@@ -1288,6 +1305,7 @@ print("same secret, same UID:  ", new_uid(example, "a") == new_uid(example, "a")
 print("other secret, same UID: ", new_uid(example, "a") == new_uid(example, "b"))
 print("SOP class is kept:      ", new_uid(ct.SOPClassUID, "a") == ct.SOPClassUID)
 
+
 # %% exercise="deidentify" points=3
 def deidentify(dataset, code, secret):
     """Return a copy without patient data, with its measurement unchanged.
@@ -1295,8 +1313,9 @@ def deidentify(dataset, code, secret):
     dataset: pydicom Dataset with file_meta. It stays as it is.
     code: str, the pseudonym for PatientName and PatientID.
     secret: str for new_uid.
-    Follows a small part of DICOM PS3.15 Annex E; see the text after the exercise for what it leaves.
+    Source: a small part of DICOM PS3.15 Annex E; the text after the exercise says what it leaves.
     """
+
     ### BEGIN SOLUTION
     def clean(parent, element):
         if element.tag.is_private or element.keyword in IDENTIFIERS:
@@ -1379,7 +1398,7 @@ def uid(ds, keyword):
     return str(ds.get(keyword, "") or "")
 
 
-# %% hidden="deidentify" points=1 about="names, numbers, dates and private elements go, at every depth"
+# %% hidden="deidentify" points=1 about="identity and private elements go, at every depth"
 for _ in range(2):
     ds, top, nested, private = patient_slice(rng, generate_uid(), generate_uid())
     code = f"case-{rng.integers(10**6)}"
@@ -1424,7 +1443,7 @@ assert meta_uid == uid(first, "SOPInstanceUID"), (
     "file_meta.MediaStorageSOPInstanceUID should agree with SOPInstanceUID"
 )
 
-# %% hidden="deidentify" points=1 about="the measurement stays: pixels, geometry, rescale, kind of image"
+# %% hidden="deidentify" points=1 about="pixels, geometry, rescale and kind of image stay"
 ds = patient_slice(rng, generate_uid(), generate_uid())[0]
 for original in (ds, pydicom.dcmread(bundled("CT_small.dcm"))):
     result = learner.deidentify(original, "case-2", word(rng))
@@ -1438,6 +1457,7 @@ for original in (ds, pydicom.dcmread(bundled("CT_small.dcm"))):
     )
     syntax = str(result.file_meta.TransferSyntaxUID)
     assert syntax == original.file_meta.TransferSyntaxUID, "keep the Transfer Syntax UID"
+
 
 # %% mistake="deidentify" because="deletes the patient's name only" keeps=1 says="PatientID"
 def deidentify(dataset, code, secret):
@@ -1462,7 +1482,7 @@ def deidentify(dataset, code, secret):
     return result
 
 
-# %% mistake="deidentify" because="draws fresh random UIDs for every slice" keeps=2 says="the volume falls apart"
+# %% mistake="deidentify" because="draws random UIDs per slice" keeps=2 says="volume falls apart"
 def deidentify(dataset, code, secret):
     def clean(parent, element):
         if element.tag.is_private or element.keyword in IDENTIFIERS:
@@ -1480,7 +1500,7 @@ def deidentify(dataset, code, secret):
     return result
 
 
-# %% mistake="deidentify" because="replaces the UIDs of the standard, too" keeps=2 says="names a kind of image"
+# %% mistake="deidentify" because="replaces the standard's UIDs" keeps=2 says="a kind of image"
 def deidentify(dataset, code, secret):
     def clean(parent, element):
         if element.tag.is_private or element.keyword in IDENTIFIERS:
@@ -1499,13 +1519,15 @@ def deidentify(dataset, code, secret):
 
 
 # %% [markdown] hint="deidentify"
-# `dataset.walk(callback)` calls `callback(parent, element)` for every element at every depth, and the callback may
-# delete `parent[element.tag]`. `element.tag.is_private`, `element.keyword` and `element.VR` tell what it is.
+# `dataset.walk(callback)` calls `callback(parent, element)` for every element at every depth, and
+# the callback may delete `parent[element.tag]`. `element.tag.is_private`, `element.keyword` and
+# `element.VR` tell what it is.
 #
 # ---
 #
-# Three cases in the callback: private or listed, so delete; VR `PN`, `DA`, `DT`, `TM`, so set the value to None; VR `UI`,
-# so replace with `new_uid`. Walk the copy, then set the three attributes and the UID in `file_meta`.
+# Three cases in the callback: private or listed, so delete; VR `PN`, `DA`, `DT`, `TM`, so set the
+# value to None; VR `UI`, so replace with `new_uid`. Walk the copy, then set the three attributes
+# and the UID in `file_meta`.
 #
 # ---
 #
@@ -1528,63 +1550,69 @@ def deidentify(dataset, code, secret):
 # %% [markdown]
 # ### What this exercise does not do
 #
-# Do not publish data with it. The full profile of PS3.15 Annex E has several hundred attributes; `IDENTIFIERS` has two dozen.
-# Also open:
+# Do not publish data with it. The full profile of PS3.15 Annex E has several hundred attributes;
+# `IDENTIFIERS` has two dozen. Also open:
 #
 # - **text in the pixels**: the tag `BurnedInAnnotation` may warn you, or be absent;
 # - **free text** in attributes that are not listed, and in structured reports;
-# - **faces**: a head CT can be rendered as a face, and a face can be recognised. Defacing is a step of its own;
+# - **faces**: a head CT can be rendered as a face, and a face can be recognised. Defacing is a step
+#   of its own;
 # - **the meta information**: it names the sending system (`SourceApplicationEntityTitle`);
 # - **rare values**: an age above 89, a rare disease, one hospital on one day;
-# - **private elements that matter**: in some MR files they hold the diffusion weighting. The profile's *Retain Safe Private*
-#   option keeps the known ones;
-# - **time**: empty dates destroy the order of examinations. The standard has an option that shifts them instead.
+# - **private elements that matter**: in some MR files they hold the diffusion weighting. The
+#   profile's *Retain Safe Private* option keeps the known ones;
+# - **time**: empty dates destroy the order of examinations. The standard has an option that shifts
+#   them instead.
 #
-# Look at text in the pixels of a real file:
+# Look at text in the pixels of a real file, after your own function has cleaned its tags:
 
-# %%
+# %% needs="deidentify"
 doppler = pydicom.dcmread(bundled("examples_rgb_color.dcm"))
+cleaned = deidentify(doppler, code="medlab-002", secret="only here")
 fig, axis = plt.subplots(figsize=(7, 1.9))
-show(axis, doppler.pixel_array[:55], "top of examples_rgb_color.dcm")
+show(axis, cleaned.pixel_array[:55], "examples_rgb_color.dcm after deidentify: its first rows")
 fig.tight_layout()
-print("BurnedInAnnotation:", doppler.get("BurnedInAnnotation", "not present"))
-print("InstitutionName in the tags:", repr(str(doppler.get("InstitutionName", ""))))
+print("InstitutionName before:", doppler.get("InstitutionName", "not present"))
+print("InstitutionName after: ", cleaned.get("InstitutionName", "not present"))
+print("BurnedInAnnotation:    ", doppler.get("BurnedInAnnotation", "not present"))
 
 # %% [markdown]
-# *In words:* a strip from the top of an ultrasound picture. The name of a medical centre stands there in
-# white letters, as part of the image. No tag has it, so no program that cleans tags removes it.
+# *In words:* a strip from the top of an ultrasound picture. The name of a medical centre stands there
+# in white letters, as part of the image, with a time and a number. The tag with the name is gone, the
+# letters are not, and no tag warned of them.
 
 # %% [markdown]
 # ## In words, for a clinician
 #
-# The neuroradiologist on call writes: "Your check has rejected every head CT since the archive moved, and I had
-# to read them all without the program. Did our patients change? Were the earlier results wrong? And how
-# do I know that it is right now?"
+# The neuroradiologist on call writes: "Your check has rejected every head CT since the archive
+# moved, and I had to read them all without the program. Did our patients change? Were the earlier
+# results wrong? And how do I know that it is right now?"
 #
-# Answer in at most 150 words, without code. Say what happened, what it means for patients seen before and after, and what you
-# have not yet checked.
+# Answer in at most 150 words, without code. Say what happened, what it means for patients seen
+# before and after, and what you have not yet checked.
 
 # %% [markdown] written="explain" points=2 rubric="clinician-answer"
-# Your patients did not change, and neither did the images you read. Every CT slice has corners that the
-# scanner does not measure, marked with a placeholder number. Our check is meant to skip
-# them. It looked for the placeholder after converting the pixels to Hounsfield units, although the file
+# Your patients did not change, and neither did the images you read. Every CT slice has corners that
+# the scanner does not measure, marked with a placeholder number. Our check is meant to skip them.
+# It looked for the placeholder after converting the pixels to Hounsfield units, although the file
 # defines it before. In the old archive both numbers happened to be the same. The new archive
-# converts differently, so empty corners were counted as something far thinner than air, the
-# average fell, and good slices were rejected.
+# converts differently, so empty corners were counted as something far thinner than air, the average
+# fell, and good slices were rejected.
 #
-# Results from slices in the old format stand. Since the move, no slice was passed wrongly that we know of; the
-# cost was the delay on your side. The repaired check now gives the same average for the same slice stored in
-# several ways, and we test this on every change. Not yet checked: files from other scanners, and other
-# tools that use the same shortcut. Please keep reading unassisted until we report on both.
+# Results from slices in the old format stand. Since the move, no slice was passed wrongly that we
+# know of; the cost was the delay on your side. The repaired check now gives the same average for
+# the same slice stored in several ways, and we test this on every change. Not yet checked: files
+# from other scanners, and other tools that use the same shortcut. Please keep reading unassisted
+# until we report on both.
 
 # %% [markdown]
 # ## What to take along
 #
-# - Stored values are not measurements. Slope, intercept, sign and padding come first; resizing, clipping and
-#   averaging come after.
+# - Stored values are not measurements. Slope, intercept, sign and padding come first; resizing,
+#   clipping and averaging come after.
 # - A picture that looks right proves little. Test what must not change.
 # - Refuse what you cannot decode or scale, with one clear error.
 #
-# In daily work pydicom does most of these steps: `pydicom.pixels.apply_modality_lut`, `apply_voi_lut`,
-# `apply_color_lut`. You now know what they do, and what they leave to you: padding, MONOCHROME1, the meaning of
-# the frame axis, and the patient.
+# In daily work pydicom does most of these steps: `pydicom.pixels.apply_modality_lut`,
+# `apply_voi_lut`, `apply_color_lut`. You now know what they do, and what they leave to you:
+# padding, MONOCHROME1, the meaning of the frame axis, and the patient.
