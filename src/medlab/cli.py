@@ -1,6 +1,7 @@
 """The command line: parsing and printing, nothing else. Rooms are imported when a command runs."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,3 +61,114 @@ def _close_build(check: bool, changes: list, syllabus) -> None:
         for change in changes:
             print(f"{change.what}: {change.path.relative_to(syllabus.root)}")
         raise BadInput("generated notebooks are out of step with course/: run 'medlab build'")
+
+
+@app.command()
+def start(
+    slug: Annotated[str | None, typer.Argument()] = None,
+    next_: Annotated[bool, typer.Option("--next", help="The next unit of the syllabus.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Start over; the old copy is kept aside.")] = False,
+) -> None:
+    """Copy a unit's notebook into work/, where it is yours to solve."""
+    from medlab.course import find_course
+    from medlab.learner import start as starting
+
+    if bool(slug) == next_:
+        raise BadInput("name one unit, or say --next: 'medlab progress' lists them")
+    root = find_course()
+    print(starting.start(root, slug or starting.next_unit(root), fresh=fresh))
+
+
+@app.command()
+def check(notebook: Path) -> None:
+    """Run a notebook's visible checks from top to bottom; exit status 1 if one does not pass."""
+    from medlab.classroom.checking import check_notebook
+    from medlab.course import find_course, load_syllabus
+
+    outcomes = check_notebook(load_syllabus(find_course()), notebook)
+    for outcome in outcomes:
+        print(outcome.said)
+    passed = sum(outcome.passed for outcome in outcomes)
+    print(f"{passed} of {len(outcomes)} visible checks pass; grading adds hidden tests")
+    if passed < len(outcomes):
+        raise typer.Exit(1)
+
+
+@app.command()
+def hint(
+    slug: str,
+    exercise: str,
+    level: Annotated[int, typer.Option(help="1 a nudge, 2 the idea, 3 a skeleton.")] = 1,
+) -> None:
+    """Show a hint for an exercise."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from medlab.course import find_course, load_syllabus, load_unit
+    from medlab.learner import hints
+
+    unit = load_unit(load_syllabus(find_course()).find(slug))
+    Console().print(Markdown(hints.hint(unit, exercise, level)))
+
+
+@app.command()
+def progress() -> None:
+    """Show which units and exercises pass their visible checks."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from medlab.course import find_course
+    from medlab.learner.progress import ladder
+
+    table = Table("unit", "hours", "checks passed", "state", caption="visible checks only")
+    for row in ladder(find_course()):
+        table.add_row(row.slug, f"{row.hours:g}", f"{row.passed} of {row.exercises}", row.state)
+    Console().print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what this machine has, and what each missing tool would enable."""
+    from rich.console import Console
+
+    from medlab.learner.doctor import report
+
+    report(Console())
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="Folder to write <student>/*.ipynb to.")],
+) -> None:
+    """Write a generated class of 12 submissions for each unit."""
+    from medlab.classroom.sample import write_sample_class
+    from medlab.course import find_course, load_syllabus
+
+    paths = list(write_sample_class(load_syllabus(find_course()), out))
+    print(f"{len(paths)} generated submissions in {out}")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="Holds <student>/*.ipynb.")],
+    out: Annotated[Path, typer.Option(help="Folder for grades.csv, feedback/ and gradebook.db.")],
+    seed: Annotated[int, typer.Option(help="Another seed, other random numbers.")] = 0,
+    unit: Annotated[str, typer.Option(help="Grade this unit only.")] = "",
+    gradebook: Annotated[str, typer.Option(help="Database URL; default OUT/gradebook.db.")] = "",
+    cell_seconds: Annotated[float, typer.Option(help="Longest time of one cell or call.")] = 120,
+    again: Annotated[bool, typer.Option(help="Grade also what was graded before.")] = False,
+) -> None:
+    """Grade a class: hidden tests run here, learners' code in kernels of its own."""
+    from medlab.classroom.grading import grade_class, open_classroom
+    from medlab.classroom.kernel import Limits
+    from medlab.classroom.table import print_grades, with_progress
+    from medlab.course import find_course, load_syllabus
+
+    syllabus = load_syllabus(find_course())
+    if unit:
+        syllabus.find(unit)
+    classroom = open_classroom(
+        syllabus, out, submissions, gradebook, seed=seed, again=again, limits=Limits(cell_seconds)
+    )
+    print_grades(with_progress(grade_class(classroom, submissions, unit)))
+    print(f"grades: {out / 'grades.csv'}\nfeedback: {out / 'feedback'}")

@@ -2,4 +2,4 @@
 
 
 class BadInput(Exception):
-    """Say in one line what is wrong, where, and what to do; the command line exits with status 2."""
+    """Say in one line what is wrong, where, and what to do; the command exits with status 2."""

@@ -1,0 +1,62 @@
+"""Run a learner's own notebook from top to bottom with its visible checks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from medlab.classroom.kernel import Limits, Ran
+from medlab.classroom.sitting import seat
+from medlab.classroom.submission import read_submission, restore
+from medlab.course import Syllabus, load_unit
+from medlab.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the visible checks of one exercise said."""
+
+    exercise: str
+    passed: bool
+    said: str  # one line
+
+
+def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
+    """Run a notebook in a fresh kernel and an empty folder.
+
+    Raises BadInput for a file that is no notebook of this course.
+    """
+    notebook = _open(syllabus, path)
+    outcomes: list[Outcome] = []
+    with seat(Limits()) as taken:
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            ran = taken.run(cell.source)
+            name = cell.metadata.get("medlab", {}).get("check")
+            if name:
+                outcomes.append(_outcome(name, ran))
+    return outcomes
+
+
+def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
+    if not path.exists():
+        raise BadInput(f"{path} does not exist: name a notebook, such as work/SLUG.ipynb")
+    submission = read_submission(path, student="")
+    if submission.problem:
+        raise BadInput(f"{path}: {submission.problem}: {submission.message}")
+    if not submission.slug:
+        raise BadInput(f"{path} names no unit: start from a notebook that 'medlab start' made")
+    unit = load_unit(syllabus.find(submission.slug))
+    return restore(unit, submission.cells).notebook
+
+
+def _outcome(name: str, ran: Ran) -> Outcome:
+    """Read the check's panel, or what kept it from being shown."""
+    said = next((text for output in ran.outputs if (text := _text(output, name))), ran.error)
+    return Outcome(name, said == f"{name}: passed", said or f"{name}: nothing was shown")
+
+
+def _text(output: NotebookNode, name: str) -> str:
+    text = str(output.get("data", {}).get("text/plain", ""))
+    return text if text.startswith(f"{name}: ") else ""

@@ -1,0 +1,121 @@
+"""The referee as a papermill engine: `papermill --engine medlab in.ipynb out.ipynb -p SEED 7`."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import nbformat
+from nbformat import NotebookNode
+from papermill.engines import Engine, NotebookExecutionManager
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from medlab.classroom.kernel import Limits, Ran
+from medlab.classroom.referee import ExerciseResult, Referee, sitting_key
+from medlab.classroom.sitting import Sitting, seat
+from medlab.classroom.submission import Restored, read_cell, restore, slug_of
+from medlab.course import Unit, find_course, load_syllabus, load_unit
+from medlab.errors import BadInput
+
+
+@dataclass
+class Judged:
+    """What a sitting came to."""
+
+    exercises: list[ExerciseResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what had to be put back
+    notebook: NotebookNode | None = None  # as it ran, with outputs
+
+
+class MedlabEngine(Engine):
+    """Run a learner's notebook in the course's frame and judge it with hidden tests.
+
+    The grade is stored in the output notebook's metadata, `medlab.grade`. Callers in Python may
+    pass `unit`, `notes`, `key` (bytes, from sitting_key), `limits` and `deliver`, which is
+    called with the Judged.
+    """
+
+    @classmethod
+    def nb_kernel_name(cls, nb: NotebookNode, name: str | None = None) -> str:
+        """Return the one kernel there is; what the notebook names is not believed."""
+        return "medlab"
+
+    @classmethod
+    def nb_language(cls, nb: NotebookNode, language: str | None = None) -> str:
+        return "python"
+
+    @classmethod
+    def execute_notebook(cls, nb: NotebookNode, kernel_name: str, **options) -> NotebookNode:
+        """Put the notebook back into the course's frame, then run and judge it."""
+        unit = options.pop("unit", None) or unit_named_in(nb)
+        restored = _restored(unit, nb)
+        notes = [*options.pop("notes", ()), *restored.notes]
+        return super().execute_notebook(
+            restored.notebook, kernel_name, unit=unit, notes=notes, **options
+        )
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        *,
+        unit: Unit,
+        notes: list[str],
+        key: bytes = b"",
+        limits: Limits | None = None,
+        deliver: Callable[[Judged], None] | None = None,
+        **_,
+    ) -> None:
+        """Run all cells, judging hidden tests in between; a failing cell does not stop the rest."""
+        notebook = nb_man.nb
+        with seat(limits or Limits()) as taken:
+            sitting = Sitting(unit, Referee(unit, key or _key(unit, notebook)), taken)
+            sitting.run(notebook, _watch(nb_man))
+        judged = Judged(sitting.results(notebook), notes, notebook)
+        notebook.metadata.medlab["grade"] = nbformat.from_dict(
+            {"exercises": [result.as_dict() for result in judged.exercises], "notes": notes}
+        )
+        if deliver:
+            deliver(judged)
+
+
+def unit_named_in(nb: NotebookNode) -> Unit:
+    """Return the unit that a notebook says it is of; raise BadInput if it names none."""
+    slug = slug_of(nb)
+    if not slug:
+        raise BadInput("the notebook names no unit: its metadata has no medlab.slug")
+    return load_unit(load_syllabus(find_course()).find(slug))
+
+
+def _restored(unit: Unit, nb: NotebookNode) -> Restored:
+    """Restore, and inject the parameters anew where the course has its parameters cell."""
+    cells = [c for c in nb.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    restored = restore(unit, tuple(read_cell(cell) for cell in cells))
+    made = load_notebook_node(restored.notebook)
+    made.metadata["papermill"] = nb.metadata.papermill
+    if nb.metadata.papermill.get("parameters"):
+        parameters = nb.metadata.papermill.parameters
+        made = parameterize_notebook(made, parameters, engine_name="medlab")
+    restored.notebook = made
+    return restored
+
+
+def _key(unit: Unit, notebook: NotebookNode) -> bytes:
+    """Return a key nobody can foresee, unless SEED asks for a repeatable one."""
+    parameters = notebook.metadata.papermill.get("parameters") or {}
+    if "SEED" in parameters:
+        return sitting_key("", unit.slug, "", parameters["SEED"])
+    return secrets.token_bytes(32)
+
+
+def _watch(nb_man: NotebookExecutionManager) -> Callable[[NotebookNode, Ran | None], None]:
+    def watch(cell: NotebookNode, ran: Ran | None) -> None:
+        if ran is None:
+            nb_man.cell_start(cell)
+            return
+        if ran.status != "ok":
+            nb_man.cell_exception(cell)
+        nb_man.cell_complete(cell)
+
+    return watch

@@ -1,0 +1,92 @@
+"""The page a learner gets back: what each exercise scored and why, beside their own code.
+
+Outputs come from code that nobody vetted, so HTML is sanitised, images are only PNG or JPEG, and
+the page allows no script. Hidden tests are not on it.
+"""
+
+import re
+from pathlib import Path
+
+import nh3
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from nbformat import NotebookNode
+
+from medlab.classroom.grade import Grade
+from medlab.course.audience import EMPTY_ANSWER
+from medlab.course.unit import Unit
+
+MARKS = {"passed": "✓", "not attempted": "○", "awaits a person": "…"}
+LOST = "✗"
+IMAGES = ("image/png", "image/jpeg")
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+LONGEST_OUTPUT = 20_000  # characters of one text output that are shown
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of terminals, in tracebacks
+
+
+def feedback_page(grade: Grade, unit: Unit | None, notebook: NotebookNode | None) -> str:
+    """Return a self-contained HTML page about one submission."""
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    cells = _cells_by_exercise(unit, notebook) if unit and notebook else {}
+    return environment.get_template("feedback.html").render(
+        grade=grade,
+        title=unit.entry.title if unit else grade.unit or grade.file,
+        cells=cells,
+        mark=lambda status: MARKS.get(status, LOST),
+        style=Markup((folder / "feedback.css").read_text(encoding="utf-8")),
+    )
+
+
+def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:
+    """Return each answer's source and outputs, by the exercise's name."""
+    ids = {e.cell_id: e.name for e in unit.exercises} | {w.cell_id: w.name for w in unit.written}
+    shown = {}
+    for cell in notebook.cells:
+        name = ids.get(cell.id)
+        if name and cell.cell_type == "code":
+            shown[name] = {"code": _highlighted(cell.source), "outputs": _outputs(cell)}
+        elif name and cell.source.strip() != EMPTY_ANSWER:
+            shown[name] = {"text": Markup(nh3.clean(_markdown(cell.source)))}
+    return shown
+
+
+def _highlighted(source: str) -> Markup:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return Markup(highlight(source, PythonLexer(), HtmlFormatter(nobackground=True)))
+
+
+def _markdown(source: str) -> str:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).render(source)
+
+
+def _outputs(cell: NotebookNode) -> list[Markup]:
+    return [made for output in cell.get("outputs", []) if (made := _output(output))]
+
+
+def _output(output: NotebookNode) -> Markup | None:
+    if output.output_type == "stream":
+        return _text(output.text)
+    if output.output_type == "error":
+        return _text("\n".join(output.traceback))
+    data = output.get("data", {})
+    for kind in IMAGES:
+        if isinstance(data.get(kind), str) and BASE64.fullmatch(data[kind]):
+            source = f"data:{kind};base64,{''.join(data[kind].split())}"
+            return Markup('<img alt="output of the cell" src="{}">').format(source)
+    if isinstance(data.get("text/html"), str):
+        return Markup(nh3.clean(data["text/html"][:LONGEST_OUTPUT]))
+    return _text(str(data.get("text/plain", "")))
+
+
+def _text(text: str) -> Markup:
+    plain = COLOURS.sub("", text)
+    cut = plain if len(plain) <= LONGEST_OUTPUT else plain[:LONGEST_OUTPUT] + "\n[cut here]"
+    return Markup("<pre>{}</pre>").format(cut)

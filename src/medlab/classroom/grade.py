@@ -1,0 +1,41 @@
+"""A grade: one submission, graded; with its form as a file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from medlab.classroom.referee import NOT_ATTEMPTED, ExerciseResult
+
+SCHEMA = 1
+GRADED = "graded"
+
+
+@dataclass
+class Grade:
+    """What one submission scored, exercise by exercise."""
+
+    student: str
+    unit: str  # slug; empty if the submission names none
+    unit_version: str
+    submission_sha256: str
+    seed: int
+    file: str
+    status: str = GRADED  # graded, not attempted, or what is wrong with the submission
+    message: str = ""
+    score: float = 0  # from the exercises; written answers count once a person has scored them
+    max: float = 0
+    seconds: float = 0  # of wall-clock time on the grader's machine
+    exercises: list[ExerciseResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def take(self, exercises: list[ExerciseResult], notes: list[str]) -> None:
+        """Add up the results of a sitting."""
+        self.exercises, self.notes = exercises, notes
+        by_machine = [result for result in exercises if result.kind == "exercise"]
+        self.score = sum(result.points for result in by_machine)
+        self.max = sum(result.max for result in by_machine)
+        if all(result.status == NOT_ATTEMPTED for result in exercises):
+            self.status = NOT_ATTEMPTED
+
+    def as_json(self) -> str:
+        """Return the text of grade.json; its form is classroom/grade.schema.json."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"

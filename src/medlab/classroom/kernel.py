@@ -1,0 +1,250 @@
+"""A kernel in which a learner's code runs, behind the seam of a kernel provisioner.
+
+A kernel has its own process, an empty working folder and an environment without the grader's
+variables. The 'local-provisioner' starts it cold and jails nothing: the code can read what the
+user who grades can read.
+"""
+
+import contextlib
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_client import KernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from nbformat import NotebookNode
+from nbformat.v4 import output_from_msg
+
+from medlab.classroom.answering import ANSWER
+
+PROVISIONER = "local-provisioner"
+START_SECONDS = 60
+INTERRUPT_SECONDS = 3  # between asking a kernel to stop and killing it
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "MEDLAB_SCALE", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a learner's code may use."""
+
+    cell_seconds: float = 120  # for one cell, and for one call from a hidden test
+    output_bytes: int = 2_000_000  # kept of one cell's outputs
+    answer_bytes: int = 64_000_000  # of one answer to a hidden test
+
+
+class KernelDied(Exception):
+    """The kernel's process ended."""
+
+
+class OutOfTime(Exception):
+    """The kernel did not finish in time; it was interrupted, or killed if that did not help."""
+
+
+@dataclass
+class Ran:
+    """What came of running one cell."""
+
+    status: str  # ok, error, timeout or killed
+    outputs: list[NotebookNode] = field(default_factory=list)
+    error: str = ""  # one line, for a person
+
+
+class OneSpec(KernelSpecManager):
+    """Know one kernel, this Python's, whatever a notebook asks for."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        provisioner = {"provisioner_name": PROVISIONER, "config": {}}
+        return KernelSpec(
+            argv=command,
+            display_name="medlab",
+            language="python",
+            interrupt_mode="signal",
+            metadata={"kernel_provisioner": provisioner},
+        )
+
+
+class Kernel:
+    """One kernel process and the two things asked of it: run a cell, answer a request."""
+
+    def __init__(self, folder: Path, limits: Limits | None = None):
+        """Start a kernel; folder is empty and its own, and holds its sockets and its files."""
+        self.limits = limits or Limits()
+        work, home = folder / "work", folder / "home"
+        work.mkdir(parents=True)
+        home.mkdir()
+        self._manager = _manager(folder)
+        self._manager.start_kernel(cwd=str(work), env=_environment(home))
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        try:
+            self._client.wait_for_ready(timeout=START_SECONDS)
+        except RuntimeError as error:
+            self.stop()
+            raise KernelDied(f"the kernel did not start: {error}") from None
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._manager.is_alive())
+
+    def run(self, source: str) -> Ran:
+        """Run one cell; nothing that it does raises here."""
+        ran = Ran("ok")
+        sent = self._client.execute(source, allow_stdin=False, stop_on_error=False)
+        try:
+            reply = self._wait(sent, self.limits.cell_seconds, ran)
+        except OutOfTime:
+            return Ran("timeout", ran.outputs, f"stopped after {self.limits.cell_seconds:g} s")
+        except KernelDied:
+            return Ran("killed", ran.outputs, "the kernel died")
+        if reply["status"] != "ok":
+            ran.status = "error"
+            ran.error = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
+        return ran
+
+    def ask(self, request: str) -> str:
+        """Send the wire text of a request and return the wire text of the answer.
+
+        Raises OutOfTime, KernelDied, or ValueError for an answer that is none.
+        """
+        call = (
+            "__import__('medlab.classroom.answering', fromlist=['answer'])"
+            f".answer(get_ipython().user_ns, {request!r})"
+        )
+        sent = self._client.execute(
+            "", silent=True, user_expressions={"answer": call}, allow_stdin=False
+        )
+        reply = self._wait(sent, self.limits.cell_seconds, None)
+        return _answer_text(reply, self.limits.answer_bytes)
+
+    def stop(self) -> None:
+        """End the kernel and what it started in its process group."""
+        process = getattr(self._manager.provisioner, "process", None)
+        with contextlib.suppress(Exception):
+            self._client.stop_channels()
+        with contextlib.suppress(Exception):
+            self._manager.shutdown_kernel(now=True)
+        if process is not None and hasattr(os, "killpg"):
+            # The kernel leads its own group; the group outlives its leader.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _wait(self, sent: str, seconds: float, ran: Ran | None) -> dict:
+        """Return the reply to a message, collecting outputs; stop the kernel when time is up."""
+        deadline = time.monotonic() + seconds
+        reply = self._collect(sent, deadline, ran)
+        if reply is not None:
+            return reply
+        with contextlib.suppress(Exception):
+            self._manager.interrupt_kernel()
+        if self._collect(sent, time.monotonic() + INTERRUPT_SECONDS, None) is None:
+            self.stop()
+        raise OutOfTime
+
+    def _collect(self, sent: str, deadline: float, ran: Ran | None) -> dict | None:
+        """Read both channels until the reply is there and outputs are complete, or until late."""
+        reply = None
+        kept = Kept(ran, self.limits.output_bytes)
+        while (left := deadline - time.monotonic()) > 0:
+            for message in self._messages(min(left, 0.5)):
+                if message["parent_header"].get("msg_id") != sent:
+                    continue
+                if message["msg_type"] == "execute_reply":
+                    reply = message["content"]
+                    # Outputs were sent before the reply; if 'idle' got lost, wait no longer.
+                    deadline = min(deadline, time.monotonic() + 2)
+                kept.take(message)
+            if reply is not None and kept.idle:
+                return reply
+            if reply is None and not self.alive:
+                raise KernelDied
+        return reply
+
+    def _messages(self, seconds: float) -> Iterator[dict]:
+        """Yield what has arrived on the shell and iopub channels, waiting at most so long."""
+        channels = (self._client.shell_channel, self._client.iopub_channel)
+        poller = _poller(channels)
+        for socket, _ in poller.poll(seconds * 1000):
+            channel = next(c for c in channels if c.socket is socket)
+            with contextlib.suppress(queue.Empty, ValueError):
+                yield channel.get_msg(timeout=0)
+
+
+class Kept:
+    """The outputs of one cell, up to a size."""
+
+    def __init__(self, ran: Ran | None, limit: int):
+        self.idle = False
+        self._ran = ran
+        self._left = limit
+
+    def take(self, message: dict) -> None:
+        """Keep an output, or note that the kernel is idle."""
+        kind, content = message["msg_type"], message["content"]
+        if kind == "status":
+            self.idle = content.get("execution_state") == "idle"
+        elif self._ran is not None and kind in OUTPUTS and self._left > 0:
+            self._left -= len(str(content))
+            self._add(message)
+
+    def _add(self, message: dict) -> None:
+        outputs = self._ran.outputs
+        output = output_from_msg(message)
+        if self._left <= 0:
+            output = NotebookNode(output_type="stream", name="stderr", text="[output cut here]\n")
+        if output.output_type == "stream" and outputs and _same_stream(outputs[-1], output):
+            outputs[-1].text += output.text
+        else:
+            outputs.append(output)
+
+
+OUTPUTS = {"stream", "display_data", "execute_result", "error"}
+
+
+def _same_stream(before: NotebookNode, output: NotebookNode) -> bool:
+    return before.output_type == "stream" and before.name == output.name
+
+
+def _poller(channels) -> "object":
+    import zmq
+
+    poller = zmq.Poller()
+    for channel in channels:
+        poller.register(channel.socket, zmq.POLLIN)
+    return poller
+
+
+def _manager(folder: Path) -> KernelManager:
+    manager = KernelManager(kernel_name="medlab", kernel_spec_manager=OneSpec())
+    manager.connection_file = str(folder / "kernel.json")
+    if os.name == "posix":
+        # Sockets in the file system: no port can clash, and no network is needed.
+        manager.transport, manager.ip = "ipc", str(folder / "s")
+    return manager
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Return the few variables that a learner's code gets: none of the grader's secrets."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    own = dict.fromkeys(("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "JUPYTER_DATA_DIR"), str(home))
+    user = {"USER": "learner", "LOGNAME": "learner"}
+    defaults = {"MEDLAB_SCALE": "ci", "OMP_NUM_THREADS": "1"}
+    return defaults | passed_on | own | user
+
+
+def _answer_text(reply: dict, limit: int) -> str:
+    expressions = reply.get("user_expressions") or {}
+    told = expressions.get("answer") or {}
+    if told.get("status") != "ok":
+        raise ValueError(f"{told.get('ename', 'no answer')}: {told.get('evalue', '')}")
+    text = told.get("data", {}).get(ANSWER)
+    if not isinstance(text, str):
+        raise ValueError("the kernel gave no answer")
+    if len(text) > limit:
+        raise ValueError(f"the answer is larger than {limit / 1e6:g} MB")
+    return text

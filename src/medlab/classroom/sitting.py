@@ -1,0 +1,190 @@
+"""One sitting: a restored notebook, run cell by cell, with hidden tests judged in between."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from medlab.classroom import referee
+from medlab.classroom.kernel import Kernel, Limits, Ran
+from medlab.classroom.learner import Learner
+from medlab.classroom.referee import ExerciseResult, Referee, TestResult
+from medlab.classroom.submission import is_untouched
+from medlab.course.audience import EMPTY_ANSWER, LEARNER, seen_by
+from medlab.course.unit import HiddenTest, Unit, hidden_test
+
+# Called with a cell and None before it runs, and with what came of it after.
+Watch = Callable[[NotebookNode, Ran | None], None]
+STOPPED = {"timeout": referee.TIMEOUT, "killed": referee.KILLED}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell of the notebook, and the hidden tests that follow it."""
+
+    cell: NotebookNode
+    tests: tuple[HiddenTest, ...] = ()
+
+
+@dataclass
+class Seat:
+    """A kernel that is replaced when it dies, with what had been run run again."""
+
+    limits: Limits
+    kernel: Kernel | None = None
+    _done: list[str] = field(default_factory=list)  # sources that ran and left the kernel alive
+    _folders: list[tempfile.TemporaryDirectory] = field(default_factory=list)
+
+    def run(self, source: str) -> Ran:
+        """Run a cell; one that ends the kernel is left out when a fresh kernel catches up."""
+        ran = self.ready().run(source)
+        if self.kernel.alive:
+            self._done.append(source)
+        return ran
+
+    def ready(self) -> Kernel:
+        """Return a live kernel in which all earlier cells have run."""
+        if self.kernel is None or not self.kernel.alive:
+            self.close()
+            # A short path, since sockets in the file system allow about 100 characters.
+            self._folders.append(tempfile.TemporaryDirectory(prefix="medlab-"))
+            self.kernel = Kernel(Path(self._folders[-1].name) / "seat", self.limits)
+            self._done = [source for source in self._done if self._again(source)]
+        return self.kernel
+
+    def _again(self, source: str) -> bool:
+        self.kernel.run(source)
+        return self.kernel.alive
+
+    def close(self) -> None:
+        if self.kernel is not None:
+            self.kernel.stop()
+        while self._folders:
+            self._folders.pop().cleanup()
+
+
+@contextmanager
+def seat(limits: Limits) -> Iterator[Seat]:
+    """Give a seat and clear it up."""
+    taken = Seat(limits)
+    try:
+        yield taken
+    finally:
+        taken.close()
+
+
+class Sitting:
+    """Run a unit's notebook and collect what its exercises score."""
+
+    def __init__(self, unit: Unit, judge: Referee, taken: Seat):
+        self._unit, self._judge, self._seat = unit, judge, taken
+        self._tests: dict[str, list[TestResult]] = {e.name: [] for e in unit.exercises}
+        self._trouble: dict[str, Ran] = {}  # exercise cells that did not run to their end
+        self._untouched: set[str] = set()
+
+    def run(
+        self, notebook: NotebookNode, watch: Callable[[NotebookNode, Ran | None], None]
+    ) -> None:
+        """Run all cells, calling watch(cell, None) before each and watch(cell, ran) after."""
+        self._untouched = {
+            e.name
+            for e in self._unit.exercises
+            if is_untouched(_source(notebook, e.cell_id), e.stub)
+        }
+        for step in steps(self._unit, notebook):
+            if step.cell.cell_type == "code":
+                self._run_cell(step.cell, watch)
+            for test in step.tests:
+                self._judge_test(test)
+
+    def results(self, notebook: NotebookNode) -> list[ExerciseResult]:
+        """Return one result for each exercise and written answer, in the unit's order."""
+        answers = [self._written(written, notebook) for written in self._unit.written]
+        return [self._result(exercise) for exercise in self._unit.exercises] + answers
+
+    def _run_cell(self, cell: NotebookNode, watch: Watch) -> None:
+        watch(cell, None)
+        ran = self._seat.run(cell.source)
+        cell.outputs = ran.outputs
+        name = cell.metadata.get("medlab", {}).get("exercise")
+        if name and ran.status != "ok":
+            self._trouble[name] = ran
+        watch(cell, ran)
+
+    def _judge_test(self, test: HiddenTest) -> None:
+        """Judge one test, unless the exercise is untouched or has stopped a kernel already."""
+        done = self._tests[test.exercise]
+        if test.exercise in self._untouched:
+            return
+        stopped = self._stopped(test.exercise)
+        if stopped:
+            done.append(TestResult(test.about, 0, test.points, *stopped))
+            return
+        done.append(self._judge.judge(test, Learner(self._seat.ready())))
+
+    def _stopped(self, name: str) -> tuple[str, str] | None:
+        """Return status and message of what already stopped a kernel in this exercise."""
+        ran = self._trouble.get(name)
+        if ran is not None and ran.status in STOPPED:
+            return STOPPED[ran.status], f"your cell was stopped: {ran.error}"
+        for test in self._tests[name]:
+            if test.status in (referee.TIMEOUT, referee.KILLED):
+                return test.status, "not run, since an earlier test stopped the kernel"
+        return None
+
+    def _result(self, exercise) -> ExerciseResult:
+        if exercise.name in self._untouched:
+            return referee.not_attempted(exercise.name, exercise.points)
+        tests, ran = self._tests[exercise.name], self._trouble.get(exercise.name)
+        return referee.summarise(exercise.name, exercise.points, tests, ran.error if ran else "")
+
+    def _written(self, written, notebook: NotebookNode) -> ExerciseResult:
+        answer = _source(notebook, written.cell_id).strip()
+        if answer in ("", EMPTY_ANSWER):
+            return referee.not_attempted(written.name, written.points, kind="written")
+        return ExerciseResult(
+            written.name, "written", None, written.points, referee.AWAITED, "a person reads this"
+        )
+
+
+def steps(unit: Unit, notebook: NotebookNode) -> list[Step]:
+    """Pair each cell with the hidden tests that stand behind it in the unit's source.
+
+    Cells that the learner added come before the tests of the course's cell that they follow.
+    """
+    tests = _tests_behind(unit)
+    found: list[Step] = []
+    owner = None
+    for cell in notebook.cells:
+        if cell.id in tests:
+            _close(found, tests.get(owner, ()))
+            owner = cell.id
+        found.append(Step(cell))
+    _close(found, tests.get(owner, ()))
+    return found
+
+
+def _close(found: list[Step], tests: tuple[HiddenTest, ...]) -> None:
+    if found and tests:
+        found[-1] = Step(found[-1].cell, tests)
+
+
+def _tests_behind(unit: Unit) -> dict[str, tuple[HiddenTest, ...]]:
+    """Return the hidden tests behind each visible cell, by that cell's id."""
+    points = {exercise.name: exercise.points for exercise in unit.exercises}
+    behind: dict[str, tuple[HiddenTest, ...]] = {}
+    last = ""
+    for cell in unit.cells:
+        if seen_by(LEARNER, cell) is not None:
+            last = cell.id
+            behind[last] = ()
+        elif cell.role == "hidden" and cell.name in points:
+            behind[last] += (hidden_test(cell, points[cell.name]),)
+    return behind
+
+
+def _source(notebook: NotebookNode, cell_id: str) -> str:
+    return next((cell.source for cell in notebook.cells if cell.id == cell_id), "")
