@@ -174,9 +174,15 @@ def test_a_setup_after_a_changed_lock_starts_again(checkout_of_tools):
 
 
 def test_a_setup_that_was_interrupted_starts_again(checkout_of_tools):
+    failed = setup(checkout_of_tools, PIP_FAILS="1")
+    assert failed.returncode != 0
     prepared(checkout_of_tools)
-    (checkout_of_tools / ".venv/medlab-setup").unlink()
-    assert "setting up" in setup(checkout_of_tools).stdout
+
+
+def test_a_setup_after_a_changed_pyproject_installs_medlab_alone(checkout_of_tools):
+    prepared(checkout_of_tools)
+    (checkout_of_tools / "pyproject.toml").write_text("# another\n")
+    assert setup(checkout_of_tools).stdout == "medlab: .venv is ready\n"
 
 
 def test_a_setup_with_something_that_is_no_python_says_so_in_one_line(checkout_of_tools):
@@ -214,13 +220,18 @@ def checkout_of_tools(tmp_path):
     return tmp_path
 
 
-# Answers as python does: -c succeeds, -V prints, -m venv makes a python that accepts everything.
+# Answers as python does: -c succeeds, -V prints, -m venv makes a python whose pip installs nothing.
 STAND_IN = """#!/bin/bash
 case "$*" in
 -V) echo Python 3.11.0 ;;
-*venv*--clear*) rm -rf .venv; mkdir -p .venv/bin; printf '#!/bin/bash\\n' >.venv/bin/python; chmod +x .venv/bin/python ;;
+*venv*--clear*)
+    rm -rf .venv
+    mkdir -p .venv/bin
+    printf '#!/bin/bash\\nexit ${PIP_FAILS:-0}\\n' >.venv/bin/python
+    chmod +x .venv/bin/python
+    ;;
 esac
-"""  # noqa: E501
+"""
 
 
 def setup(checkout, **environment):
@@ -237,7 +248,8 @@ def setup(checkout, **environment):
 def prepared(checkout):
     done = setup(checkout)
     assert done.returncode == 0, done.stderr
-    assert "ready" in done.stdout
+    assert done.stdout.splitlines()[0].startswith("medlab: setting up .venv")
+    assert done.stdout.splitlines()[-1] == "medlab: .venv is ready"
 
 
 # --- pages, licences, hosts ---

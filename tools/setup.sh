@@ -5,12 +5,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv
+
 # An active .venv must not be asked to rebuild itself.
 PATH=${PATH//"$PWD/$venv/bin:"/}
-stamp=$venv/medlab-setup
 
 # Content, not dates: a fresh clone has new dates. The folder counts because an environment cannot move.
-wanted() { { pwd -P; cat requirements.lock pyproject.toml tools/setup.sh; } | sha256sum; }
+packages() { { pwd -P; cat requirements.lock tools/setup.sh; } | sha256sum; }
+medlab() { sha256sum <pyproject.toml; }
+
+# A step is done when it has left a stamp of what it installed: an interrupted one left none.
+is_done() { [ "$(cat "$venv/stamp-$1" 2>/dev/null)" = "$($1)" ]; }
+mark_done() { "$1" >"$venv/stamp-$1"; }
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
@@ -52,14 +57,23 @@ find_python() {
     echo "$python"
 }
 
-if [ -x $venv/bin/python ] && [ "$(cat $stamp 2>/dev/null)" = "$(wanted)" ]; then exit 0; fi
-
-python=$(find_python)
-echo "medlab: setting up .venv with $("$python" -V) (once, a few minutes)"
-# From nothing each time: what an interrupted setup left, or an older lock, cannot stay behind.
-"$python" -m venv --clear $venv
 pip() { $venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install -qq --no-deps --require-hashes -r requirements.lock
-pip install -qq --no-deps --no-build-isolation --editable .
-wanted >$stamp
-echo "medlab: .venv is ready"
+
+install_packages() {
+    local python
+    python=$(find_python)
+    echo "medlab: setting up .venv with $("$python" -V) (once, about a minute)"
+    # From nothing each time: what an interrupted setup left, or an older lock, cannot stay behind.
+    "$python" -m venv --clear $venv
+    pip install -qq --no-deps --require-hashes -r requirements.lock
+    mark_done packages
+}
+
+install_medlab() {
+    pip install -qq --no-deps --no-build-isolation --editable .
+    mark_done medlab
+    echo "medlab: .venv is ready"
+}
+
+[ -x $venv/bin/python ] && is_done packages || install_packages
+is_done medlab || install_medlab
