@@ -38,9 +38,8 @@ test: setup  ## every check, as in CI
 	pytest -n $(CORES) --dist loadfile tests
 	pytest -n $(CORES) --dist loadfile --nbval solutions
 
-lab: setup  ## JupyterLab in work/ at your next unit
-	@medlab start --next
-	@cd work && jupyter lab
+lab: setup  ## JupyterLab in work/ at your next unit; LAB="--no-browser" and the like go to it
+	@notebook=$$(medlab start --next); cd work; jupyter lab $(LAB) "$$notebook"
 
 build: setup  ## notebooks/ and solutions/ from course/
 	@medlab build

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Have PostgreSQL's server programs for the gradebook's test, or say why that test will skip.
-set -uo pipefail
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
 found() {

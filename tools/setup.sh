@@ -75,5 +75,5 @@ install_medlab() {
     echo "medlab: .venv is ready"
 }
 
-[ -x $venv/bin/python ] && is_done packages || install_packages
-is_done medlab || install_medlab
+if ! [ -x $venv/bin/python ] || ! is_done packages; then install_packages; fi
+if ! is_done medlab; then install_medlab; fi
