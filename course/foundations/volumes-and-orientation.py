@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Volumes and orientation
 #
-# A detector marks a bright finding in a head scan and the report says *right frontal*. The surgeon
-# opens the scan in her own viewer and sees the finding on the *left*. The network was right. The
-# loader in front of it was wrong, and nobody could see it in the picture.
+# A detector marks a bright finding in a head scan, and the report says *right frontal*. The surgeon
+# opens the scan in her own viewer: the finding is on the patient's *left*. The network was right.
+# The loader in front of it was wrong, and nobody could see it in the picture.
 #
 # **One new idea: a volume is an array and an affine, never the array alone.**
 # The array says what each voxel holds. The affine says where in the patient that voxel lies.
@@ -58,6 +58,7 @@ def real_series(folder):
 
 
 heart_ct = real_series("98892001/CT5N")
+print("PatientPosition:", heart_ct[0].PatientPosition, "(FFS: feet first, lying on the back)")
 for path, ds in zip(real_paths("98892001/CT5N"), heart_ct):
     position = [round(float(v), 2) for v in ds.ImagePositionPatient]
     print(f"file {Path(path).name}  InstanceNumber {ds.InstanceNumber:>2}  position {position} mm")
@@ -76,15 +77,15 @@ for path, ds in zip(real_paths("98892001/CT5N"), heart_ct):
 #
 # The axes belong to the patient, not to the scanner bed: in DICOM x grows to the patient's
 # **L**eft, y to the back (**P**osterior), z to the head (**S**uperior). This is called **LPS**.
+# This patient went into the scanner feet first; the axes take no notice.
 #
 # The **normal** of a slice is the direction that sticks out of it: the cross product of the two
 # directions. The **position of a slice along the normal** is the dot product of its
 # ImagePositionPatient with the normal. One number in mm, and slices sort by it.
 
 # %%
-row_direction, column_direction = np.reshape(heart_ct[0].ImageOrientationPatient, (2, 3)).astype(
-    float
-)
+orientation = np.array(heart_ct[0].ImageOrientationPatient, dtype=float)
+row_direction, column_direction = orientation[:3], orientation[3:]
 normal = np.cross(row_direction, column_direction)
 print("along a row    ", row_direction)
 print("down a column  ", column_direction)
@@ -125,8 +126,8 @@ plt.show()
 # are parallel. (The lines are drawn 512 pixels long; that length is our assumption, the directions
 # and starting points are from the headers.)
 #
-# These slices have seven different normals. They are seven good pictures, and they are **not** a
-# volume. Code that stacks them gives an array all the same. Yours should refuse.
+# These slices have seven different normals. They are seven good pictures, and they are **not** one
+# regular volume. Code that stacks them gives an array all the same. Yours should refuse.
 #
 # ### Exercise 1: slice_positions
 
@@ -198,7 +199,7 @@ def ds_values(values):
 
 
 def rotation(rng):
-    """A random rotation, every axis well away from the patient's axes. Columns: row, column, normal."""
+    """A random rotation, well away from the patient's axes. Columns: row, column, normal."""
     while True:
         q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
         q[:, 2] *= np.sign(np.linalg.det(q))
@@ -225,7 +226,7 @@ def one_slice(pixels, origin, directions, pixel_spacing):
 
 
 def make_series(rng, directions=None, pixel_spacing=None, tilt=0.0, jitter=0.0):
-    """A generated series: slices in random order, with misleading numbers, and the truth about it."""
+    """A generated series in random order, with misleading numbers, and the truth about it."""
     directions = rotation(rng) if directions is None else directions
     row_mm, column_mm = (
         rng.uniform([0.5, 1.2], [0.9, 1.8]) if pixel_spacing is None else pixel_spacing
@@ -332,7 +333,7 @@ def order_slip(got, case):
 
 
 def stored_case(rng):
-    """A volume of distinct values whose axes run in random order and directions, tilted by up to 15 degrees."""
+    """A volume of distinct values; axes in random order and directions, tilted up to 15 degrees."""
     shape = tuple(int(n) for n in rng.permutation([4, 5, 6]))
     volume = rng.permutation(np.prod(shape)).reshape(shape).astype(float)
     axes = np.eye(3)[[[1, 2, 0], [2, 0, 1], [1, 0, 2]][rng.integers(3)]]
@@ -378,7 +379,7 @@ def to_sitk(volume, affine):
 
 
 def grid_case(rng):
-    """Affine, shape, new spacing, new shape and new affine; no new centre lies half-way between two old ones."""
+    """Old and new grid; no new centre lies half-way between two old ones."""
     while True:
         shape = rng.integers(6, 12, size=3)
         spacing, new_spacing = rng.uniform(0.8, 3.0, size=(2, 3))
@@ -402,7 +403,7 @@ def grid_case(rng):
 
 
 def by_sitk(volume, case, interpolator, shift=True):
-    """What SimpleITK makes of the case; without the shift, first centres coincide (a common slip)."""
+    """What SimpleITK makes of the case; without the shift, first centres coincide (a slip)."""
     grid = case.new_affine.copy()
     if not shift:
         grid[:3, 3] = case.affine[:3, 3]
@@ -625,7 +626,7 @@ assert close(got, 2.5, atol=1e-4), f"pydicom's CT5N in random order: expected 2.
 
 # %% hidden="slice_spacing" points=1 about="a missing slice is refused, and the message says where"
 for _ in range(3):
-    case = make_series(rng)
+    case = make_series(rng, directions=AXIAL)  # a slip in slice_positions shall not cost this too
     lost = int(rng.integers(1, len(case.slices) - 1))
     left = [ds for ds in case.shuffled if ds is not case.slices[lost]]
     error = error_from(learner.slice_spacing, left)
@@ -638,7 +639,7 @@ for _ in range(3):
 
 # %% hidden="slice_spacing" points=1 about="a position that occurs twice is refused, and so is a single slice"
 for _ in range(3):
-    case = make_series(rng)
+    case = make_series(rng, directions=AXIAL)
     twin = int(rng.integers(0, len(case.slices)))
     error = error_from(learner.slice_spacing, [*case.shuffled, case.slices[twin]])
     assert error is not None, (
@@ -712,7 +713,7 @@ def slice_spacing(datasets):
 
 # %%
 def draw_head(ax, title, x_name, y_name, x_sign, y_sign):
-    """Draw a head as a radiologist sees an axial slice: from the feet, patient's left on the right."""
+    """Draw a head as a radiologist sees it: from the feet, patient's left on the right."""
     outline = np.linspace(0, 2 * np.pi, 100)
     ax.plot(np.cos(outline) * 0.8, np.sin(outline), color="grey")
     ax.plot([-0.12, 0, 0.12], [0.99, 1.15, 0.99], color="grey")
@@ -733,7 +734,7 @@ plt.show()
 # %% [markdown]
 # *In words:* the same head twice, nose up, seen from the feet, so the patient's left (L) is at the
 # right edge. In LPS the x arrow points to L and the y arrow to the back (P). In RAS both arrows
-# point the other way. In both, z comes out of the page's far side towards the head.
+# point the other way. In both, z points away from you, into the page, to the head.
 #
 # An **affine** is a 4 x 4 matrix that turns a voxel's indices into mm:
 #
@@ -1016,7 +1017,7 @@ def dicom_slice(pixels, tags):
 
 
 def write_series(folder, volume, ras_affine):
-    """Write a volume (column, row, slice) as DICOM files IM1.dcm, IM2.dcm, ... and return their paths."""
+    """Write a volume (column, row, slice) as IM1.dcm, IM2.dcm, ... and return the paths."""
     paths = []
     for k in range(volume.shape[2]):
         ds = dicom_slice(volume[:, :, k].T, header(ras_affine, k))
@@ -1026,7 +1027,7 @@ def write_series(folder, volume, ras_affine):
     return paths
 
 
-# DICOM viewers expect rows that run to the left and columns that run to the back: turn the array first.
+# Axial DICOM rows run to the left and columns to the back: turn the array first.
 to_lps = nib.orientations.ornt_transform(
     nib.io_orientation(epi.affine), nib.orientations.axcodes2ornt("LPS")
 )
@@ -1108,13 +1109,13 @@ def show_plane(ax, volume, affine, axis, index, title, as_stored=False):
 
 
 def side_of(volume, affine):
-    """Return the RAS position of the lesion (centre of the brightest voxels) and the patient's side."""
+    """Return the RAS position of the lesion (the brightest voxels) and the patient's side."""
     centre = nib.affines.apply_affine(affine, np.argwhere(volume == volume.max()).mean(axis=0))
     return centre.round(0), "left" if centre[0] < 0 else "right"
 
 
 def show_head(volume, affine, name):
-    """Draw an axial and a coronal plane through the lesion of a volume stored as column, row, slice."""
+    """Draw an axial and a coronal plane through the lesion of a volume (column, row, slice)."""
     _i, j, k = np.median(np.argwhere(volume == volume.max()), axis=0).astype(int)
     fig, axes = plt.subplots(1, 2, figsize=(8, 4))
     show_plane(axes[0], volume, affine, 2, k, "axial")
@@ -1136,8 +1137,8 @@ show_head(legacy_volume, legacy_affine, "legacy_load")
 # edge.
 #
 # The scrambled coronal picture gives one fault away. The axial picture gives nothing away: a head
-# looks the same in a mirror. A symmetric organ hides a flip. Hearts and livers would show it;
-# brains, lungs, kidneys and breasts do not.
+# looks the same in a mirror. Symmetric anatomy hides a flip. A heart or a liver on the wrong side
+# would make you look twice; a brain, a face or a pelvis does not.
 #
 # ### Exercise 4: find and repair the two faults
 #
@@ -1272,7 +1273,8 @@ show_head(volume, affine, "load_series")
 # *In words:* the axial head looks as before, but mirrored: the bright spot is now near the right
 # edge, marked L. The coronal picture is whole, with one round lesion.
 #
-# The only safe evidence of the side is the affine. Keep it with the array, through every step.
+# The evidence for the side is the affine, not the picture. Keep it with the array, through every
+# step.
 #
 # ## 5. One orientation for all: reorient, do not resample
 #
@@ -1316,7 +1318,7 @@ def to_ras(volume, affine):
 
 
 # %% check="to_ras"
-stored = np.arange(24).reshape(2, 3, 4)
+stored = np.arange(24.0).reshape(2, 3, 4)
 stored_affine = np.array(
     [[0.0, 0, 5, -3], [-2, 0, 0, 8], [0, 3, 0, 1], [0, 0, 0, 1]]
 )  # axes run to P, S, R
@@ -1432,8 +1434,8 @@ for array, matrix in (
 #     four boxes of 1 mm      | 0 . | 10. | 20. | 30. |      centres at 0, 1, 2, 3 mm
 #     two boxes of 2 mm       |     5     |    25     |      centres at 0.5, 2.5 mm
 #
-# With ratio r = new spacing / old spacing, new voxel m looks at the old index **r m + (r - 1) /
-# 2**. The origin moves by (r - 1) / 2 old steps. The new number of voxels along an axis is the old
+# With ratio r = new spacing / old spacing, new voxel m looks at the old index `r * m + (r - 1) /
+# 2`. The origin moves by (r - 1) / 2 old steps. The new number of voxels along an axis is the old
 # number / r, rounded (at least 1).
 #
 # **How are values made?** Images: linear interpolation. Near the border the formula may ask for an
