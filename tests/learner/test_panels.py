@@ -91,6 +91,10 @@ def test_a_panel_of_any_text_can_be_sent_to_a_page(text):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", shown)
 
 
+def test_half_a_character_can_be_sent_to_a_page():
+    assert Panel("add", "not yet", "got \ud800").text() == "add: not yet. got ?"
+
+
 def test_terminal_colours_are_dropped_from_a_reason():
     assert Panel("add", "not yet", "\x1b[31mred\x1b[0m").text() == "add: not yet. red"
 

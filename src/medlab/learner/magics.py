@@ -79,15 +79,12 @@ class UnitMagics(Magics):
         figures = _figures()
         body = Body(self.shell, cell)
         try:
-            value = body.run()
+            return body.run()
         except BaseException as error:
             blocking = self._blocking(line.split(), body, error)
             if not blocking:
                 body.show_plainly(error)
                 raise
-        else:
-            self._now_defined(body)
-            return value
         _close_figures(figures)  # or an empty one would be shown
         self._waiting |= dict.fromkeys(body.assigned_names(), blocking)
         display(Note(f"Solve {_listed(blocking)} first, then run this cell again."))
@@ -157,11 +154,6 @@ class UnitMagics(Magics):
         if isinstance(error, NameError) and body.failed_itself(error):
             return [error.name] if error.name in names else self._waiting.get(error.name, [])
         return []
-
-    def _now_defined(self, body: Body) -> None:
-        if self._waiting:
-            for name in body.assigned_names():
-                self._waiting.pop(name, None)
 
 
 def _verdict(name: str, body: Body, error: BaseException) -> Panel:
