@@ -145,7 +145,7 @@ for name in [
     print(f"{name:26s} {syntax:46s} {stored_bytes:8d} {image.nbytes:8d}")
 
 # %% [markdown]
-# The first five rows decode to the same 64 x 64 image. The last row, an ultrasound film, is another
+# The first five rows decode to the same 64 x 64 image. The last row, an ultrasound clip, is another
 # case: it was compressed with *loss*. The decoded values are not the measured ones. A file admits
 # it in the tag `LossyImageCompression`.
 #
@@ -212,8 +212,8 @@ print(f"{'crayons.icc':18s} not DICOM, read with force=True: a {type(forced).__n
 #   by hand, not for a pipeline.
 #
 # A compressed file that was cut is worse: pydicom drops the unfinished pixel element with a
-# warning, and the file looks like one that never had an image. And extra bytes at the end of the
-# pixels are legal: values have an even length, and some scanners pad more (`MR_small_padded.dcm`).
+# warning, and the file looks like one that never had an image. And extra bytes at the end do no
+# harm: one is legal, to make the length even, and some writers add more (`MR_small_padded.dcm`).
 
 # %% [markdown]
 # ## Exercise 1: read an image, or say clearly why not
@@ -565,8 +565,8 @@ for dtype, low, high in [(np.int16, -32768, 32767), (np.uint16, 0, 65535), (np.u
     intercept = -int(rng.integers(900, 1100))
     got = learner.to_hounsfield(ct_slice(pixels, 1, intercept))
     assert close(got, pixels.astype(float) + intercept, atol=0.01), (
-        f"stored {np.dtype(dtype).name} values from {low} to {high}, intercept {intercept}: expected "
-        "stored + intercept. Values wrap around in 8 or 16 bits: go to floating point first"
+        f"stored {np.dtype(dtype).name} values from {low} to {high}, intercept {intercept}: "
+        "expected stored + intercept. Values wrap around in 8 or 16 bits: go to floating point first"
     )
 
 # %% hidden="to_hounsfield" points=1 about="declared padding becomes NaN, nothing else does"
@@ -698,8 +698,8 @@ for center, width in [(2048, 4096), (40, 80), (128, 1)]:
 # %% [markdown]
 # The last row is the smallest legal width, 1: a threshold. The formula in $c \pm w/2$ that one
 # finds in many programs is a different function in the standard, LINEAR_EXACT. Close, but your
-# picture then differs from the one on the radiologist's screen, and at width 1 by a whole grey
-# scale.
+# picture then differs from the one on the radiologist's screen, and at width 1 by up to a whole
+# grey scale.
 #
 # **MONOCHROME1.** `PhotometricInterpretation` says what the smallest value looks like. MONOCHROME2:
 # black. MONOCHROME1: white, as on an X-ray film. The turn comes **after** the window, on the
@@ -853,7 +853,7 @@ fig.tight_layout()
 # the scanned circle shows as a dark grey disc in black corners.
 #
 # The bleed of 75 HU keeps its own light grey in the brain window. Bone of 800 HU is lost: it is as
-# white as bone of 90 HU would be. No window shows everything. This is why a network should get
+# white as anything of 90 HU. No window shows everything. This is why a network should get
 # Hounsfield units, or several windows as channels, not one reader's greys.
 #
 # A file can carry several windows (`WindowCenter` of this head slice has three values), or a curve
@@ -906,10 +906,10 @@ for name in [
 # it. What the frame axis *means*, time or depth or energy, is in other tags: in the echo
 # `FrameIncrementPointer` points to `FrameTime`, the milliseconds from one frame to the next.
 #
-# **YBR.** JPEG works on one brightness (Y) and two colour differences (CB, CR), because eyes see
-# brightness more sharply. YBR_FULL_422 keeps the colour differences at half the width. Since
-# version 3, pydicom's `pixel_array` **already returns RGB** for these files, while the tag still
-# says YBR. Older code converts once more. The picture shows the three cases on a test card.
+# **YBR.** JPEG usually works on one brightness (Y) and two colour differences (CB, CR), because
+# eyes see brightness more sharply. YBR_FULL_422 keeps the colour differences at half the width.
+# Since version 3, pydicom's `pixel_array` **already returns RGB** for these files, while the tag
+# still says YBR. Older code converts once more. The picture shows the three cases on a test card.
 
 # %%
 card = pydicom.dcmread(bundled("SC_rgb_dcmtk_+eb+cy+np.dcm"))
@@ -1190,7 +1190,8 @@ for dtype, slope, padding in [
     )
     assert close(got, measured[inside].mean(), atol=1e-3), (
         f"slope {slope}, intercept {intercept}, PixelPaddingValue {padding}: expected a mean of "
-        f"{measured[inside].mean():.1f} HU, got {np.round(got, 1)}. Compare PixelPaddingValue with the stored "
+        f"{measured[inside].mean():.1f} HU, got {np.round(got, 1)}. "
+        "Compare PixelPaddingValue with the stored "
         "values, not with Hounsfield units"
     )
 
@@ -1207,7 +1208,7 @@ for intercept in (0, -int(rng.integers(900, 1200))):
     )
     assert close(got, expected, atol=1e-3), (
         f"intercept {intercept}, no PixelPaddingValue, expected a mean of {expected:.1f} HU, got "
-        f"{np.round(got, 1)}. Undeclared padding is averaged in: leave out everything below -1500 HU"
+        f"{np.round(got, 1)}. Undeclared padding is averaged in: leave out what lies below -1500 HU"
     )
 
 
@@ -1285,8 +1286,8 @@ print(f"private elements: {len(private)}, one of them: {private[3].name} = {priv
 # - **standard attributes**: names, numbers, dates, free text such as `ImageComments`;
 # - **nested data sets**: sequences hold data sets, which hold sequences. A loop over the top level
 #   misses them;
-# - **private elements**: tags with an odd group number belong to the maker of the scanner. You
-#   cannot know what they hold, so they go;
+# - **private elements**: tags with an odd group number are defined by makers of scanners and
+#   software. You cannot know what they hold, so they go;
 # - **UIDs**: an instance UID is not a name, but whoever has the archive can look it up. Replace it,
 #   but **the same way everywhere**: two slices of one series must keep one series UID, or the
 #   volume falls apart. And do not touch UIDs that name a *kind*, such as the SOP class "CT Image".
@@ -1619,18 +1620,18 @@ print("BurnedInAnnotation:    ", doppler.get("BurnedInAnnotation", "not present"
 # before and after, and what you have not yet checked.
 
 # %% [markdown] written="explain" points=2 rubric="clinician-answer"
-# Your patients did not change, and neither did the images you read. Every CT slice has corners that
-# the scanner does not measure, marked with a placeholder number. Our check is meant to skip them.
-# It looked for the placeholder after converting the pixels to Hounsfield units, although the file
+# Your patients did not change, and neither did the images you read. The scanner measures a circle,
+# and a placeholder number fills the corners of the picture. Our check is meant to skip them. It
+# looked for the placeholder after converting the pixels to Hounsfield units, although the file
 # defines it before. In the old archive both numbers happened to be the same. The new archive
 # converts differently, so empty corners were counted as something far thinner than air, the average
 # fell, and good slices were rejected.
 #
-# Results from slices in the old format stand. Since the move, no slice was passed wrongly that we
-# know of; the cost was the delay on your side. The repaired check now gives the same average for
-# the same slice stored in several ways, and we test this on every change. Not yet checked: files
-# from other scanners, and other tools that use the same shortcut. Please keep reading unassisted
-# until we report on both.
+# Earlier results stand as far as we have tested: on a slice in the old format the check was right.
+# Since the move, good slices were refused; the cost was your time, and a delay for patients. The
+# repaired check gives the same average for the same slice stored in several ways, and we test this
+# on every change. Not yet checked: files from other scanners, and other tools that use the same
+# shortcut. Please keep reading without the program until we report on both.
 
 # %% [markdown]
 # ## What to take along
