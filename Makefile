@@ -25,9 +25,7 @@ demo: setup  ## build the course, make a sample class, grade it, print the grade
 	@medlab build
 	@medlab sample --out build/demo/submissions
 	@medlab grade build/demo/submissions --out build/demo
-	@echo
-	@echo "grades:   build/demo/grades.csv"
-	@echo "feedback: build/demo/feedback/<student>/<unit>.html, to open in a browser"
+	@echo "one page to open in a browser: $$(ls build/demo/feedback/student-02/*.html | head -n 1)"
 
 test: setup  ## every check, as in CI
 	@tools/postgresql.sh
