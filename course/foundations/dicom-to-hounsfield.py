@@ -566,7 +566,7 @@ for dtype, low, high in [(np.int16, -32768, 32767), (np.uint16, 0, 65535), (np.u
     got = learner.to_hounsfield(ct_slice(pixels, 1, intercept))
     assert close(got, pixels.astype(float) + intercept, atol=0.01), (
         f"stored {np.dtype(dtype).name} values from {low} to {high}, intercept {intercept}: "
-        "expected stored + intercept. Values wrap around in 8 or 16 bits: go to floating point first"
+        "expected stored + intercept. Values wrap around in 8 or 16 bits: use floating point"
     )
 
 # %% hidden="to_hounsfield" points=1 about="declared padding becomes NaN, nothing else does"
@@ -1624,14 +1624,14 @@ print("BurnedInAnnotation:    ", doppler.get("BurnedInAnnotation", "not present"
 # and a placeholder number fills the corners of the picture. Our check is meant to skip them. It
 # looked for the placeholder after converting the pixels to Hounsfield units, although the file
 # defines it before. In the old archive both numbers happened to be the same. The new archive
-# converts differently, so empty corners were counted as something far thinner than air, the average
-# fell, and good slices were rejected.
+# converts differently, so empty corners counted as far thinner than air, the average fell, and good
+# slices were refused.
 #
 # Earlier results stand as far as we have tested: on a slice in the old format the check was right.
-# Since the move, good slices were refused; the cost was your time, and a delay for patients. The
-# repaired check gives the same average for the same slice stored in several ways, and we test this
-# on every change. Not yet checked: files from other scanners, and other tools that use the same
-# shortcut. Please keep reading without the program until we report on both.
+# Since the move the cost was your time, and a delay for patients. The repaired check gives the same
+# average for one slice stored in several ways, and we test this on every change. Not yet checked:
+# other scanners, and other tools with the same shortcut. Please read without the program until we
+# report on both.
 
 # %% [markdown]
 # ## What to take along
