@@ -1616,7 +1616,7 @@ print("BurnedInAnnotation:    ", doppler.get("BurnedInAnnotation", "not present"
 # moved, and I had to read them all without the program. Did our patients change? Were the earlier
 # results wrong? And how do I know that it is right now?"
 #
-# Answer in at most 150 words, without code. Say what happened, what it means for patients seen
+# Answer in at most 170 words, without code. Say what happened, what it means for patients seen
 # before and after, and what you have not yet checked.
 
 # %% [markdown] written="explain" points=2 rubric="clinician-answer"
