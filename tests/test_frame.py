@@ -209,7 +209,7 @@ def test_a_person_without_rights_gets_the_line_to_run(tmp_path):
 def checkout_of_tools(tmp_path):
     """A checkout whose lock is empty and whose package is a stand-in, so that setup is quick."""
     (tmp_path / "tools").mkdir()
-    for name in ("setup.sh", "apt.sh"):
+    for name in ("setup.sh", "python.sh", "apt.sh"):
         (tmp_path / "tools" / name).write_text(read(f"tools/{name}"))
         (tmp_path / "tools" / name).chmod(0o755)
     (tmp_path / "requirements.lock").write_text("")

@@ -4,10 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tools/setup.sh
 uv=build/uv
 [ -x $uv/bin/uv ] || {
-    .venv/bin/python -m venv --clear $uv
+    python=$(tools/python.sh)
+    "$python" -m venv --clear $uv
     $uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 }
 $uv/bin/uv pip compile pyproject.toml --all-extras --group build --output-file requirements.lock \

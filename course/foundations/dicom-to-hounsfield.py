@@ -691,9 +691,9 @@ def to_hounsfield(dataset):
 
 # %%
 for center, width in [(2048, 4096), (40, 80), (128, 1)]:
-    black = center - 0.5 - (width - 1) / 2
-    white = center - 0.5 + (width - 1) / 2
-    print(f"center {center:4d} width {width:4d}: black up to {black}, white above {white}")
+    middle, half = center - 0.5, (width - 1) / 2
+    lowest, highest = middle - half, middle + half
+    print(f"center {center:4d} width {width:4d}: black up to {lowest}, white above {highest}")
 
 # %% [markdown]
 # The last row is the smallest legal width, 1: a threshold. The formula in $c \pm w/2$ that one

@@ -933,7 +933,8 @@ def affine_from_sitk(image):
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    affine[:2] *= -1  # from LPS to RAS
+    return affine
 
 
 folder = Path(real_paths("98892001/CT5N")[0]).parent
@@ -1052,17 +1053,17 @@ def legacy_load(paths):
     """Load a DICOM series: volume (column, row, slice) and its affine to RAS mm."""
     slices = [pydicom.dcmread(path) for path in sorted(paths)]
     volume = np.stack([ds.pixel_array.T for ds in slices], axis=-1)
-    row_mm, column_mm = (float(v) for v in slices[0].PixelSpacing)
-    orientation = np.array(slices[0].ImageOrientationPatient, dtype=float)
-    affine = np.eye(4)
-    affine[:3, 0] = orientation[:3] * column_mm
-    affine[:3, 1] = orientation[3:] * row_mm
-    affine[:3, 2] = np.cross(orientation[:3], orientation[3:]) * float(
-        slices[0].SpacingBetweenSlices
-    )
-    affine[:3, 3] = slices[0].ImagePositionPatient
-    affine[1] *= -1  # heads were upside down on the screen
-    return volume, affine
+    first = slices[0]
+    along = np.reshape(first.ImageOrientationPatient, (2, 3)).astype(float)
+    steps = [
+        along[0] * float(first.PixelSpacing[1]),
+        along[1] * float(first.PixelSpacing[0]),
+        np.cross(*along) * float(first.SpacingBetweenSlices),
+        np.asarray(first.ImagePositionPatient, dtype=float),
+    ]
+    matrix = np.vstack([np.transpose(steps), [0, 0, 0, 1]])
+    matrix[1] *= -1  # heads were upside down on the screen
+    return volume, matrix
 
 
 # %% [markdown]

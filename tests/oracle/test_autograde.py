@@ -24,7 +24,7 @@ from medlab.course.audience import LEARNER, notebook
 
 ROOT = Path(__file__).parents[2]
 SLUG = "dicom-to-hounsfield"
-STUDENTS = ("talkative-solution", "first-mistakes", "last-mistakes", "untouched")
+STUDENTS = ("talkative-solution", "mistakes", "mistakes-and-a-crash", "untouched")
 TALKATIVE = """
 
 def talk(function):
@@ -36,6 +36,7 @@ def talk(function):
 
 {name} = talk({name})
 """
+CRASH = "def {name}(*args, **options):\n    raise RuntimeError('not finished')"
 Points = dict[str, list[float | None]]  # by exercise: one for each hidden test; None: a person's
 
 
@@ -89,16 +90,18 @@ def answers_of(student: str, unit: Unit) -> dict[str, str]:
     """Return a made-up student's answers by cell id."""
     if student == "untouched":
         return {}
-    code = {e.cell_id: answer_of(student, e) for e in unit.exercises}
+    code = {e.cell_id: answer_of(student, e, e is unit.exercises[-1]) for e in unit.exercises}
     # One student leaves the written answer out: both graders must tell that from an answer.
-    written = {} if student == "last-mistakes" else {w.cell_id: "It was." for w in unit.written}
+    written = {} if student == "mistakes" else {w.cell_id: "It was." for w in unit.written}
     return code | written
 
 
-def answer_of(student: str, exercise: Exercise) -> str:
+def answer_of(student: str, exercise: Exercise, last: bool) -> str:
     if student == "talkative-solution":
         return exercise.solution + TALKATIVE.format(name=exercise.name)
-    return exercise.mistakes[0 if student == "first-mistakes" else -1].source
+    if student == "mistakes":
+        return exercise.mistakes[0].source
+    return CRASH.format(name=exercise.name) if last else exercise.mistakes[-1].source
 
 
 def medlabs_points(grade: Grade, unit: Unit) -> Points:

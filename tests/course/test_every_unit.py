@@ -1,0 +1,153 @@
+"""The four outcomes of every unit, and what every unit owes its learners."""
+
+import contextlib
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import papermill
+import pytest
+
+from medlab.classroom.engine import Judged, MedlabEngine
+from medlab.course import find_course, load_syllabus, load_unit
+from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
+from medlab.course.build import text_of
+
+ROOT = find_course(Path(__file__).parent)
+SYLLABUS = load_syllabus(ROOT)
+SLUGS = [entry.slug for entry in SYLLABUS.units]
+KEY = b"a sitting of the tests"
+
+every_unit = pytest.mark.parametrize("slug", SLUGS)
+
+
+@cache
+def unit_of(slug):
+    return load_unit(SYLLABUS.find(slug))
+
+
+def mistakes():
+    """Every mistake of every unit, with a name for the test report."""
+    for slug in SLUGS:
+        for exercise in unit_of(slug).exercises:
+            for mistake in exercise.mistakes:
+                name = f"{slug}-{exercise.name}-{mistake.because}"
+                yield pytest.param(slug, mistake, id=name.replace(" ", "-"))
+
+
+def judged(slug, made) -> Judged:
+    """Let a notebook sit, through papermill with medlab as its engine."""
+    papermill.engines.papermill_engines.register("medlab", MedlabEngine)
+    delivered = []
+    # papermill raises at the end because a cell did, such as one that calls a wrong answer.
+    with contextlib.suppress(papermill.PapermillExecutionError):
+        papermill.execute_notebook(
+            made,
+            None,
+            parameters={"SEED": 11},
+            engine_name="medlab",
+            progress_bar=False,
+            unit=unit_of(slug),
+            key=KEY,
+            deliver=delivered.append,
+        )
+    return delivered[0]
+
+
+def with_answers(slug, answers=()):
+    solved = {exercise.name: exercise.solution for exercise in unit_of(slug).exercises}
+    return answered(unit_of(slug), solved | dict(answers))
+
+
+def points(result: Judged) -> dict[str, int]:
+    return {r.name: r.points for r in result.exercises if r.kind == "exercise"}
+
+
+@every_unit
+def test_an_untouched_notebook_scores_nothing_and_shows_no_error(slug):
+    result = judged(slug, notebook(unit_of(slug), LEARNER))
+    assert set(points(result).values()) == {0}
+    assert {r.status for r in result.exercises} == {"not attempted"}
+    kinds = {o.output_type for cell in result.notebook.cells for o in cell.get("outputs", [])}
+    assert "error" not in kinds
+
+
+@every_unit
+def test_a_solved_notebook_scores_everything(slug):
+    result = judged(slug, with_answers(slug))
+    assert points(result) == {e.name: e.points for e in unit_of(slug).exercises}
+    assert [r.message for r in result.exercises if r.status == "failed"] == []
+    assert result.notes == []
+
+
+@pytest.mark.parametrize(("slug", "mistake"), list(mistakes()))
+def test_a_mistake_keeps_what_it_says_and_is_named(slug, mistake):
+    result = judged(slug, with_answers(slug, {mistake.exercise: mistake.source}))
+    by_name = {r.name: r for r in result.exercises}
+    found = by_name[mistake.exercise]
+    assert found.points == mistake.keeps, [(t.about, t.message) for t in found.tests]
+    told = " ".join(test.message for test in found.tests)
+    assert mistake.says.lower() in told.lower()
+
+
+@every_unit
+def test_a_release_built_twice_is_the_same_and_is_the_one_committed(slug):
+    texts = [text_of(notebook(load_unit(SYLLABUS.find(slug)), LEARNER)) for _ in range(2)]
+    assert texts[0] == texts[1] == SYLLABUS.find(slug).notebook.read_text(encoding="utf-8")
+
+
+@every_unit
+def test_a_release_holds_no_line_that_only_the_solution_has(slug):
+    unit = unit_of(slug)
+    released = {
+        line.strip() for cell in notebook(unit, LEARNER).cells for line in cell.source.splitlines()
+    }
+    for exercise in unit.exercises:
+        stub_lines = {line.strip() for line in exercise.stub.splitlines()}
+        secret = {line.strip() for line in exercise.solution.splitlines()} - stub_lines
+        leaked = {line for line in secret & released if len(line) > 20}
+        assert not leaked, f"{exercise.name} is given away"
+    for written in unit.written:
+        assert written.model_answer not in text_of(notebook(unit, LEARNER))
+
+
+@every_unit
+def test_a_release_runs_to_its_end_with_plain_papermill(slug, tmp_path):
+    with tempfile.TemporaryDirectory() as folder:
+        papermill.execute_notebook(
+            SYLLABUS.find(slug).notebook,
+            tmp_path / "out.ipynb",
+            kernel_name="python3",
+            cwd=folder,
+            progress_bar=False,
+        )
+
+
+@every_unit
+def test_a_unit_offers_what_learners_were_promised(slug):
+    unit = unit_of(slug)
+    assert 3 <= len(unit.exercises) <= 6
+    assert unit.written, "a question to answer in words"
+    assert 3 <= len(unit.entry.outcomes) <= 6
+    for exercise in unit.exercises:
+        assert len(exercise.hints) == 3, exercise.name
+        assert len(exercise.mistakes) >= 2, exercise.name
+
+
+@every_unit
+def test_every_picture_has_words_beside_it(slug):
+    cells = notebook(unit_of(slug), INSTRUCTOR).cells
+    for at, cell in enumerate(cells):
+        if cell.cell_type == "code" and ("plt." in cell.source or "show_slice" in cell.source):
+            beside = [c.source for c in cells[max(0, at - 1) : at + 2] if c.cell_type == "markdown"]
+            drawn = cell.metadata.get("medlab", {}).get("exercise") is None
+            described = any("*In words:*" in source for source in beside)
+            assert described or not drawn or "def " in cell.source, cell.source[:200]
+
+
+def test_no_answer_is_importable_from_medlab():
+    """No module of medlab has a function of an exercise's name."""
+    names = {exercise.name for slug in SLUGS for exercise in unit_of(slug).exercises}
+    for path in (ROOT / "src" / "medlab").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not [name for name in names if f"def {name}(" in text], path
