@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Print the newest Python, 3.11 or later, that can make virtual environments; PYTHON=... chooses.
+# Print the path of the newest Python, 3.11 or later, that can make virtual environments; PYTHON=... chooses.
 # Installs the venv module where that is allowed; otherwise prints the line to run and exits 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,7 +44,7 @@ find_python() {
     }
     has_venv "$python" ||
         tools/apt.sh "$python cannot make virtual environments" "$(venv_package "$python")" >&2 || exit 2
-    echo "$python"
+    command -v "$python"
 }
 
 find_python
