@@ -1,4 +1,4 @@
-"""A course of one unit, and a real IPython shell beside it."""
+"""A real IPython shell, as a learner's notebook has it."""
 
 import re
 
@@ -6,102 +6,6 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
-
-SYLLABUS = """\
-title: tiny
-tracks:
-  - slug: first
-    title: First
-    units:
-      - {slug: add-two, title: Add two, hours: 1, points: 5, prerequisites: [], outcomes: []}
-"""
-
-UNIT = '''\
-# %% [markdown]
-# # Add two
-
-# %% tags=["parameters"]
-SEED = 0
-
-# %% exercise="add" points=2
-def add(a, b):
-    """Sum of two numbers."""
-    ### BEGIN SOLUTION
-    return a + b
-    ### END SOLUTION
-
-# %% check="add"
-assert add(1, 2) == 3, f"expected 3, got {add(1, 2)}: is a sign wrong?"
-
-# %% needs="add"
-three = add(1, 2)
-three
-
-# %% hidden="add" points=2 about="any two numbers"
-assert close(learner.add(2, 5), 7), "add both numbers: is a sign wrong?"
-
-# %% mistake="add" because="subtracts" keeps=0 says="sign"
-def add(a, b):
-    return a - b
-
-# %% mistake="add" because="forgets b" keeps=0 says="both"
-def add(a, b):
-    return a
-
-# %% [markdown] hint="add"
-# Both numbers count.
-#
-# ---
-# $s = a + b$
-#
-# ---
-# ```python
-# return ... + ...
-# ```
-
-# %% exercise="mean" points=3
-def mean(values):
-    """Arithmetic mean."""
-    ### BEGIN SOLUTION
-    return sum(values) / len(values)
-    ### END SOLUTION
-
-# %% check="mean"
-assert mean([1, 3]) == 2, f"expected 2, got {mean([1, 3])}: divided by the number of values?"
-
-# %% hidden="mean" points=3 about="any numbers"
-assert close(learner.mean([1, 3]), 2), "divide the sum by the number of values"
-
-# %% mistake="mean" because="forgets to divide" keeps=0 says="divide"
-def mean(values):
-    return sum(values)
-
-# %% mistake="mean" because="divides by two" keeps=0 says="divide"
-def mean(values):
-    return sum(values) / 3
-
-# %% [markdown] hint="mean"
-# How many values are there?
-#
-# ---
-# $m = s / n$
-#
-# ---
-# ```python
-# return ... / ...
-# ```
-'''
-
-
-@pytest.fixture
-def tiny_course(tmp_path, monkeypatch):
-    """The root of a course with one unit, add-two: exercises add (2 points), mean (3 points)."""
-    root = tmp_path / "tiny"
-    (root / "course" / "first").mkdir(parents=True)
-    (root / "course" / "syllabus.yaml").write_text(SYLLABUS, encoding="utf-8")
-    (root / "course" / "first" / "add-two.py").write_text(UNIT, encoding="utf-8")
-    monkeypatch.setenv("MEDLAB_COURSE", str(root))
-    return root
 
 
 class Notebook:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medlab import files
 from medlab.errors import BadInput
 from medlab.learner import progress
 from medlab.learner.progress import ladder, read, record
@@ -60,11 +61,11 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     def power_cut(*_):
         raise OSError(5, "power cut")
 
-    monkeypatch.setattr(progress.os, "fsync", power_cut)
-    with pytest.raises(BadInput, match=r"progress\.json cannot be written: power cut"):
+    monkeypatch.setattr(files.os, "fsync", power_cut)
+    with pytest.raises(BadInput, match=r"progress\.json cannot be written \(power cut\)"):
         record(tmp_path, "add-two", "mean", True)
     assert read(tmp_path) == {"add-two": {"add": True}}
-    assert not list((tmp_path / "work").glob(".progress.json.[0-9]*"))
+    assert not list((tmp_path / "work").glob(".unfinished-*"))
 
 
 DAMAGED = [

@@ -87,7 +87,7 @@ class Referee:
 
     def _rng(self, test: HiddenTest) -> np.random.Generator:
         """Return numbers that depend on the sitting and the test, not on what ran before."""
-        return np.random.default_rng(number(self._key, f"{test.exercise}/{test.line}"))
+        return np.random.default_rng(number(self._key, f"{test.exercise}/{test.number}"))
 
 
 def sitting_key(secret: str, slug: str, student: str, seed: int) -> bytes:

@@ -14,7 +14,7 @@ from medlab.classroom.learner import Learner
 from medlab.classroom.referee import ExerciseResult, Referee, TestResult
 from medlab.classroom.submission import is_untouched
 from medlab.course.audience import EMPTY_ANSWER, LEARNER, seen_by
-from medlab.course.unit import HiddenTest, Unit, hidden_test
+from medlab.course.unit import HiddenTest, Unit
 
 # Called with a cell and None before it runs, and with what came of it after.
 Watch = Callable[[NotebookNode, Ran | None], None]
@@ -174,15 +174,15 @@ def _close(found: list[Step], tests: tuple[HiddenTest, ...]) -> None:
 
 def _tests_behind(unit: Unit) -> dict[str, tuple[HiddenTest, ...]]:
     """Return the hidden tests behind each visible cell, by that cell's id."""
-    points = {exercise.name: exercise.points for exercise in unit.exercises}
+    tests = {test.line: test for exercise in unit.exercises for test in exercise.hidden}
     behind: dict[str, tuple[HiddenTest, ...]] = {}
     last = ""
     for cell in unit.cells:
         if seen_by(LEARNER, cell) is not None:
             last = cell.id
             behind[last] = ()
-        elif cell.role == "hidden" and cell.name in points:
-            behind[last] += (hidden_test(cell, points[cell.name]),)
+        elif cell.line in tests:
+            behind[last] += (tests[cell.line],)
     return behind
 
 

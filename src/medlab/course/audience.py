@@ -62,13 +62,16 @@ def _has_code(made: NotebookNode) -> bool:
 
 def _setup_cell(slug: str) -> NotebookNode:
     source = f"%load_ext medlab\n%unit {slug}"
-    return nbformat.v4.new_code_cell(source, id="medlab-setup", metadata=_locked("medlab-setup"))
+    return _cell_with("code", source, "medlab-setup", _locked("medlab-setup"))
 
 
 def _notebook_cell(cell: Cell, source: str) -> NotebookNode:
+    return _cell_with(cell.cell_type, source, cell.id, _metadata(cell))
+
+
+def _cell_with(cell_type: str, source: str, cell_id: str, metadata: dict) -> NotebookNode:
     make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-    made = make[cell.cell_type](source, id=cell.id)
-    made.metadata = nbformat.from_dict(_metadata(cell))
+    made = make[cell_type](source, id=cell_id, metadata=metadata)
     if "nbgrader" in made.metadata:
         made.metadata.nbgrader["checksum"] = nbgrader_checksum(made)
     return made

@@ -11,7 +11,7 @@ from medlab.course.audience import INSTRUCTOR, LEARNER, notebook
 from medlab.course.execute import execute
 from medlab.course.syllabus import Syllabus
 from medlab.course.unit import Unit, load_unit
-from medlab.errors import BadInput
+from medlab.files import write_text
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,7 @@ def _wanted(syllabus: Syllabus, slugs: Iterable[str]) -> list[Unit]:
 def _write(path: Path, text: str) -> Iterator[Change]:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+    write_text(path, text)
     yield Change(path, "written")
 
 

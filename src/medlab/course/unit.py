@@ -20,7 +20,8 @@ class HiddenTest:
     source: str
     points: int
     about: str  # shown to learners
-    line: int
+    number: int  # among the exercise's tests, from 1
+    line: int  # of its marker in the source file
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,10 @@ class Unit:
             solution=cell.source,
             cell_id=cell.id,
             checks=tuple(c.source for c in self.of("check", name)),
-            hidden=tuple(hidden_test(c, points) for c in self.of("hidden", name)),
+            hidden=tuple(
+                _hidden_test(c, points, number)
+                for number, c in enumerate(self.of("hidden", name), 1)
+            ),
             mistakes=tuple(
                 Mistake(name, c.source, c.options["because"], c.options["keeps"], c.options["says"])
                 for c in self.of("mistake", name)
@@ -123,13 +127,14 @@ class Unit:
         )
 
 
-def hidden_test(cell: Cell, exercise_points: int) -> HiddenTest:
+def _hidden_test(cell: Cell, exercise_points: int, number: int) -> HiddenTest:
     """Return the test in a hidden cell; without points of its own it takes the exercise's."""
     return HiddenTest(
         exercise=cell.name,
         source=cell.source,
         points=cell.options.get("points", exercise_points),
         about=cell.options.get("about", "the whole exercise"),
+        number=number,
         line=cell.line,
     )
 

@@ -9,7 +9,6 @@ never reads it.
 import contextlib
 import itertools
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from medlab.course import load_syllabus, load_unit
 from medlab.errors import BadInput
+from medlab.files import write_text
 
 FILE = Path("work/progress.json")
 SCHEMA = 1
@@ -53,7 +53,8 @@ def record(root: Path, slug: str, exercise: str, passed: bool) -> None:
         with _lock(path):
             results = _load(path)
             results.setdefault(slug, {})[exercise] = bool(passed)
-            _write(path, results)
+            stored = {"schema": SCHEMA, "units": results}
+            write_text(path, json.dumps(stored, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}") from None
 
@@ -118,20 +119,6 @@ def _yes_or_no(passed: object) -> bool:
 def _free_name(path: Path) -> Path:
     numbered = (path.with_name(f"{path.name}.{n}") for n in itertools.count(1))
     return next(name for name in itertools.chain([path], numbered) if not name.exists())
-
-
-def _write(path: Path, results: Results) -> None:
-    """Replace the file in one step: a crash leaves the old one or the new one."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps({"schema": SCHEMA, "units": results}, indent=1, sort_keys=True) + "\n"
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

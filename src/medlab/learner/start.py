@@ -1,11 +1,11 @@
 """Start a unit: a learner's own copy in work/, which git ignores; notebooks/ stays as released."""
 
 import itertools
-import os
 from pathlib import Path
 
 from medlab.course import load_syllabus
 from medlab.errors import BadInput
+from medlab.files import write_bytes
 from medlab.learner import progress
 
 WORK = Path("work")
@@ -26,9 +26,10 @@ def start(root: Path, slug: str, fresh: bool = False) -> Path:
     try:
         if copy.exists():
             copy.rename(_free_name(copy))
-        _write(copy, released)
     except OSError as error:
-        raise BadInput(f"{copy} cannot be written: {error.strerror}") from None
+        raise BadInput(f"{copy} cannot be moved aside: {error.strerror}") from None
+    # Whole or not at all: a half-written copy would be taken for the learner's own.
+    write_bytes(copy, released)
     return copy
 
 
@@ -52,14 +53,3 @@ def _released(entry) -> bytes:
 def _free_name(copy: Path) -> Path:
     names = (copy.with_name(f"{copy.stem}.{n}{copy.suffix}") for n in itertools.count(1))
     return next(name for name in names if not name.exists())
-
-
-def _write(copy: Path, content: bytes) -> None:
-    """Write whole or not at all: a half-written copy would be taken for the learner's own."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = copy.with_name(f".{copy.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(copy)
-    finally:
-        unfinished.unlink(missing_ok=True)
