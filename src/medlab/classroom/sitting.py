@@ -13,7 +13,7 @@ from medlab.classroom.kernel import Kernel, Limits, Ran
 from medlab.classroom.learner import Learner
 from medlab.classroom.referee import ExerciseResult, Referee, TestResult
 from medlab.classroom.submission import is_untouched
-from medlab.course.audience import EMPTY_ANSWER, LEARNER, seen_by
+from medlab.course.audience import EMPTY_ANSWER, tests_behind
 from medlab.course.unit import HiddenTest, Unit
 
 # Called with a cell and None before it runs, and with what came of it after.
@@ -155,7 +155,7 @@ def steps(unit: Unit, notebook: NotebookNode) -> list[Step]:
 
     Cells that the learner added come before the tests of the course's cell that they follow.
     """
-    tests = _tests_behind(unit)
+    tests = tests_behind(unit)
     found: list[Step] = []
     owner = None
     for cell in notebook.cells:
@@ -170,20 +170,6 @@ def steps(unit: Unit, notebook: NotebookNode) -> list[Step]:
 def _close(found: list[Step], tests: tuple[HiddenTest, ...]) -> None:
     if found and tests:
         found[-1] = Step(found[-1].cell, tests)
-
-
-def _tests_behind(unit: Unit) -> dict[str, tuple[HiddenTest, ...]]:
-    """Return the hidden tests behind each visible cell, by that cell's id."""
-    tests = {test.line: test for exercise in unit.exercises for test in exercise.hidden}
-    behind: dict[str, tuple[HiddenTest, ...]] = {}
-    last = ""
-    for cell in unit.cells:
-        if seen_by(LEARNER, cell) is not None:
-            last = cell.id
-            behind[last] = ()
-        elif cell.line in tests:
-            behind[last] += (tests[cell.line],)
-    return behind
 
 
 def _source(notebook: NotebookNode, cell_id: str) -> str:

@@ -6,7 +6,7 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from medlab.course.cells import Cell, stub
-from medlab.course.unit import Unit
+from medlab.course.unit import HiddenTest, Unit
 
 LEARNER, INSTRUCTOR = "learner", "instructor"
 EMPTY_ANSWER = "*Write your answer here.*"
@@ -45,6 +45,23 @@ def notebook(unit: Unit, audience: str) -> NotebookNode:
             made.cells.append(_setup_cell(unit.slug))
         made.cells.append(_notebook_cell(cell, source))
     return made
+
+
+def tests_behind(unit: Unit) -> dict[str, tuple[HiddenTest, ...]]:
+    """Return the hidden tests that stand behind each visible cell, by that cell's id.
+
+    Every visible cell is there, in order; most have no tests.
+    """
+    tests = {test.line: test for exercise in unit.exercises for test in exercise.hidden}
+    behind: dict[str, tuple[HiddenTest, ...]] = {}
+    last = ""
+    for cell in unit.cells:
+        if seen_by(LEARNER, cell) is not None:
+            last = cell.id
+            behind[last] = ()
+        elif cell.line in tests:
+            behind[last] += (tests[cell.line],)
+    return behind
 
 
 def answered(unit: Unit, answers: dict[str, str]) -> NotebookNode:
