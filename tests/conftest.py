@@ -14,7 +14,8 @@ def tiny_course(tmp_path, monkeypatch) -> Path:
     """The root of a course with one unit, `add-two`: exercises add (2 points), mean (3 points)."""
     root = tmp_path / "tiny"
     (root / "course" / "first").mkdir(parents=True)
-    (root / "course" / "syllabus.yaml").write_text((TINY / "syllabus.yaml").read_text())
+    for name in ("syllabus.yaml", "rubrics.yaml"):
+        (root / "course" / name).write_text((TINY / name).read_text())
     (root / "course" / "first" / "add-two.py").write_text((TINY / "add-two.py").read_text())
     monkeypatch.setenv("MEDLAB_COURSE", str(root))
     return root

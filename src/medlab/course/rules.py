@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medlab.course.cells import BEGIN, END, SETUP, Cell, stub
+from medlab.course.rubrics import RUBRICS, load_rubrics, near
 from medlab.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def check(unit: "Unit", path: Path) -> None:
         if cell.role == "exercise":
             _check_points(unit, cell, path)
     _check_total(unit, path)
+    _check_rubrics(unit, path)
 
 
 def _check_names(unit: "Unit", path: Path) -> None:
@@ -127,3 +129,14 @@ def _check_total(unit: "Unit", path: Path) -> None:
         raise BadInput(
             f"{path}:1: its points add up to {total}, the syllabus says {unit.entry.points}"
         )
+
+
+def _check_rubrics(unit: "Unit", path: Path) -> None:
+    written = [cell for cell in unit.cells if cell.role == "written"]
+    rubrics = load_rubrics(path.parents[2]) if written else {}
+    for cell in written:
+        rubric = cell.options["rubric"]
+        if rubric not in rubrics:
+            raise BadInput(
+                f"{path}:{cell.line}: {RUBRICS} has no rubric '{rubric}': {near(rubric, rubrics)}"
+            )
