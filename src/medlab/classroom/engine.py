@@ -1,5 +1,6 @@
 """The referee as a papermill engine: `papermill --engine medlab in.ipynb out.ipynb -p SEED 7`."""
 
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from papermill.engines import Engine, NotebookExecutionManager
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from medlab.classroom.housing import AUTO, Housing, choose, house
 from medlab.classroom.kernel import Limits, Ran
 from medlab.classroom.referee import ExerciseResult, Referee, sitting_key
 from medlab.classroom.sitting import Sitting, seat
@@ -31,8 +33,8 @@ class MedlabEngine(Engine):
     """Run a learner's notebook in the course's frame and judge it with hidden tests.
 
     The grade is stored in the output notebook's metadata, `medlab.grade`. Callers in Python may
-    pass `unit`, `notes`, `key` (bytes, from sitting_key), `limits` and `deliver`, which is
-    called with the Judged.
+    pass `unit`, `notes`, `key` (bytes, from sitting_key), `limits`, `housing` and `deliver`,
+    which is called with the Judged.
     """
 
     @classmethod
@@ -64,12 +66,13 @@ class MedlabEngine(Engine):
         notes: list[str],
         key: bytes = b"",
         limits: Limits | None = None,
+        housing: Housing | None = None,
         deliver: Callable[[Judged], None] | None = None,
         **_,
     ) -> None:
         """Run all cells, judging hidden tests in between; a failing cell does not stop the rest."""
         notebook = nb_man.nb
-        with seat(limits or Limits()) as taken:
+        with seat(limits or Limits(), housing or _housing(unit)) as taken:
             sitting = Sitting(unit, Referee(unit, key or _key(unit, notebook)), taken)
             sitting.run(notebook, _watch(nb_man))
         judged = Judged(sitting.results(notebook), notes, notebook)
@@ -107,6 +110,11 @@ def _key(unit: Unit, notebook: NotebookNode) -> bytes:
     if "SEED" in parameters:
         return sitting_key("", unit.slug, "", parameters["SEED"])
     return secrets.token_bytes(32)
+
+
+def _housing(unit: Unit) -> Housing:
+    """Return the jail that MEDLAB_JAIL names, else the strongest there is."""
+    return house(choose(os.environ.get("MEDLAB_JAIL", AUTO)), unit.entry.libraries)
 
 
 def _watch(nb_man: NotebookExecutionManager) -> Callable[[NotebookNode, Ran | None], None]:

@@ -1,28 +1,29 @@
 """A kernel in which a learner's code runs, behind the seam of a kernel provisioner.
 
 A kernel has its own process, an empty working folder and an environment without the grader's
-variables. The 'local-provisioner' starts it cold and jails nothing: the code can read what the
-user who grades can read.
+variables. Where it lives, and what it can reach from there, is its Housing.
 """
 
 import contextlib
 import os
 import signal
-import sys
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import zmq
 from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
 from medlab.classroom.answering import ANSWER
+from medlab.classroom.housing import Housing
 
-PROVISIONER = "local-provisioner"
 START_SECONDS = 60
+LARGEST_MESSAGE = 200_000_000  # bytes; a kernel that sends more is cut off
 INTERRUPT_SECONDS = 3  # between asking a kernel to stop and killing it
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "MEDLAB_SCALE", "OMP_NUM_THREADS")
 
@@ -56,32 +57,49 @@ class Ran:
 class OneSpec(KernelSpecManager):
     """Know one kernel, this Python's, whatever a notebook asks for."""
 
+    def __init__(self, housing: Housing, folder: Path):
+        super().__init__()
+        self._housing, self._folder = housing, folder
+
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        provisioner = {"provisioner_name": PROVISIONER, "config": {}}
         return KernelSpec(
-            argv=command,
+            argv=self._housing.command(self._folder / "sockets"),
             display_name="medlab",
             language="python",
             interrupt_mode="signal",
-            metadata={"kernel_provisioner": provisioner},
+            metadata={"kernel_provisioner": self._provisioner()},
         )
+
+    def _provisioner(self) -> dict:
+        if not self._housing.address:
+            return {"provisioner_name": "local-provisioner", "config": {}}
+        config = {
+            "address": self._housing.address,
+            "request": self._housing.request(self._folder),
+        }
+        return {"provisioner_name": "medlab-warm", "config": config}
 
 
 class Kernel:
     """One kernel process and the two things asked of it: run a cell, answer a request."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None):
-        """Start a kernel; folder is empty and its own, and holds its sockets and its files."""
+    def __init__(self, folder: Path, limits: Limits | None = None, housing: Housing | None = None):
+        """Start a kernel; folder does not exist yet and will hold its sockets and its files.
+
+        Raises KernelDied if it does not start.
+        """
         self.limits = limits or Limits()
-        work, home = folder / "work", folder / "home"
-        work.mkdir(parents=True)
-        home.mkdir()
-        self._manager = _manager(folder)
-        self._manager.start_kernel(cwd=str(work), env=_environment(home))
-        self._client = self._manager.blocking_client()
-        self._client.start_channels()
+        housing = housing or Housing()
+        for name in ("work", "home", "root", "sockets"):
+            (folder / name).mkdir(parents=True)
+        (folder / "sockets").chmod(0o777)  # the jail's user is another; folder itself is private
+        self._manager = _manager(folder, housing)
+        self._client = None
         try:
+            environment = _environment(housing.home(folder))
+            self._manager.start_kernel(cwd=str(folder / "work"), env=environment)
+            self._client = self._manager.blocking_client()
+            self._client.start_channels()
             self._client.wait_for_ready(timeout=START_SECONDS)
         except RuntimeError as error:
             self.stop()
@@ -126,16 +144,19 @@ class Kernel:
         return _answer_text(reply, self.limits.answer_bytes)
 
     def stop(self) -> None:
-        """End the kernel and what it started in its process group."""
+        """End the kernel, all it started that can be found, and the connection to it."""
         process = getattr(self._manager.provisioner, "process", None)
-        with contextlib.suppress(Exception):
-            self._client.stop_channels()
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._client.stop_channels()
         with contextlib.suppress(Exception):
             self._manager.shutdown_kernel(now=True)
-        if process is not None and hasattr(os, "killpg"):
-            # The kernel leads its own group; the group outlives its leader.
+        if isinstance(process, subprocess.Popen) and hasattr(os, "killpg"):
+            # A cold kernel leads its own group; the group outlives its leader.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(Exception):
+            self._manager.context.destroy(linger=0)
 
     def _wait(self, sent: str, seconds: float, ran: Ran | None) -> dict:
         """Return the reply to a message, collecting outputs; stop the kernel when time is up."""
@@ -214,21 +235,22 @@ def _same_stream(before: NotebookNode, output: NotebookNode) -> bool:
     return before.output_type == "stream" and before.name == output.name
 
 
-def _poller(channels) -> "object":
-    import zmq
-
+def _poller(channels) -> zmq.Poller:
     poller = zmq.Poller()
     for channel in channels:
         poller.register(channel.socket, zmq.POLLIN)
     return poller
 
 
-def _manager(folder: Path) -> KernelManager:
-    manager = KernelManager(kernel_name="medlab", kernel_spec_manager=OneSpec())
-    manager.connection_file = str(folder / "kernel.json")
+def _manager(folder: Path, housing: Housing) -> KernelManager:
+    context = zmq.Context()
+    context.MAXMSGSIZE = LARGEST_MESSAGE
+    spec = OneSpec(housing, folder)
+    manager = KernelManager(kernel_name="medlab", kernel_spec_manager=spec, context=context)
+    manager.connection_file = str(folder / "sockets" / "kernel.json")
     if os.name == "posix":
         # Sockets in the file system: no port can clash, and no network is needed.
-        manager.transport, manager.ip = "ipc", str(folder / "s")
+        manager.transport, manager.ip = "ipc", str(folder / "sockets" / "s")
     return manager
 
 

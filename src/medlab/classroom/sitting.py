@@ -9,6 +9,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from medlab.classroom import referee
+from medlab.classroom.housing import Housing
 from medlab.classroom.kernel import Kernel, Limits, Ran
 from medlab.classroom.learner import Learner
 from medlab.classroom.referee import ExerciseResult, Referee, TestResult
@@ -34,6 +35,7 @@ class Seat:
     """A kernel that is replaced when it dies, with what had been run run again."""
 
     limits: Limits
+    housing: Housing
     kernel: Kernel | None = None
     _done: list[str] = field(default_factory=list)  # sources that ran and left the kernel alive
     _folders: list[tempfile.TemporaryDirectory] = field(default_factory=list)
@@ -51,7 +53,7 @@ class Seat:
             self.close()
             # A short path, since sockets in the file system allow about 100 characters.
             self._folders.append(tempfile.TemporaryDirectory(prefix="medlab-"))
-            self.kernel = Kernel(Path(self._folders[-1].name) / "seat", self.limits)
+            self.kernel = Kernel(Path(self._folders[-1].name) / "seat", self.limits, self.housing)
             self._done = [source for source in self._done if self._again(source)]
         return self.kernel
 
@@ -67,9 +69,9 @@ class Seat:
 
 
 @contextmanager
-def seat(limits: Limits) -> Iterator[Seat]:
+def seat(limits: Limits, housing: Housing) -> Iterator[Seat]:
     """Give a seat and clear it up."""
-    taken = Seat(limits)
+    taken = Seat(limits, housing)
     try:
         yield taken
     finally:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from medlab.errors import BadInput
 
 SYLLABUS = Path("course/syllabus.yaml")
+RELEASE = "learners"  # what a release's syllabus says under `release`: notebooks, no sources
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 REQUIRED = {"slug", "title", "hours", "points", "prerequisites", "outcomes"}
 
@@ -26,11 +27,13 @@ class UnitEntry:
     points: int  # exercises and written answers together
     prerequisites: tuple[str, ...]  # slugs
     outcomes: tuple[str, ...]
+    libraries: tuple[str, ...]  # modules worth importing once for a whole class
     track: str  # slug of the track
     number: int  # place in its track, from 1
     source: Path  # course/<track>/<slug>.py
     notebook: Path  # notebooks/<n-track>/<nn-slug>.ipynb
     solution: Path  # solutions/<n-track>/<nn-slug>.ipynb
+    released: bool = False  # in a learners' release: its notebook is there, its source is not
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,15 @@ def _named_course(folder: Path) -> Path:
 def load_syllabus(root: Path) -> Syllabus:
     """Read root/course/syllabus.yaml; raise BadInput for anything that is not a course."""
     path = root / SYLLABUS
-    raw = _read_yaml(path)
-    units = tuple(_entries(root, raw.get("tracks"), path))
+    raw = read_yaml(path)
+    units = tuple(_entries(root, raw, path))
     _check_slugs(units, path)
     _check_prerequisites(units, path)
     return Syllabus(root=root, title=str(raw.get("title", "")), units=units)
 
 
-def _read_yaml(path: Path) -> dict:
+def read_yaml(path: Path) -> dict:
+    """Return a syllabus file as it stands; raise BadInput if it holds no list of tracks."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -101,12 +105,14 @@ def _read_yaml(path: Path) -> dict:
     return raw
 
 
-def _entries(root: Path, tracks: list, path: Path) -> Iterator[UnitEntry]:
-    for track_number, track in enumerate(tracks, start=1):
+def _entries(root: Path, raw: dict, path: Path) -> Iterator[UnitEntry]:
+    released = raw.get("release") == RELEASE
+    for track_number, track in enumerate(raw["tracks"], start=1):
         if not isinstance(track, dict) or not isinstance(track.get("units"), list):
             raise BadInput(f"{path}: track {track_number} needs a 'slug' and a list 'units'")
         for number, unit in enumerate(track["units"], start=1):
-            yield _entry(root, track, track_number, unit, number, path)
+            entry = _entry(root, track, track_number, unit, number, path)
+            yield replace(entry, released=released)
 
 
 def _entry(
@@ -126,6 +132,7 @@ def _entry(
         points=unit["points"],
         prerequisites=tuple(unit["prerequisites"] or ()),
         outcomes=tuple(unit["outcomes"] or ()),
+        libraries=tuple(unit.get("libraries") or ()),
         track=str(track["slug"]),
         number=number,
         source=root / "course" / track["slug"] / f"{unit['slug']}.py",

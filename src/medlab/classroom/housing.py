@@ -1,0 +1,154 @@
+"""Where a learner's kernel lives: in namespaces, in bubblewrap, or under limits alone."""
+
+import atexit
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medlab.classroom import jail, warm
+from medlab.classroom.jail import HOME, Allowance
+from medlab.errors import BadInput
+
+NAMESPACES, BUBBLEWRAP, LIMITS, AUTO = "namespaces", "bubblewrap", "limits", "auto"
+KINDS = (AUTO, NAMESPACES, BUBBLEWRAP, LIMITS)
+PROBE_SECONDS = 20
+# What each kind leaves open, for the report and for `--jail limits`.
+LEAVES_OPEN = {
+    NAMESPACES: "holes in the Linux kernel itself",
+    BUBBLEWRAP: "holes in the Linux kernel itself; kernels start cold",
+    LIMITS: "reading and writing whatever the user who grades can, and the network",
+}
+
+
+@dataclass(frozen=True)
+class Housing:
+    """How kernels are started: the kind of jail, what it allows, and a warm parent's address."""
+
+    kind: str = LIMITS
+    allowance: Allowance = field(default_factory=Allowance)
+    address: str = ""  # needed for namespaces; elsewhere kernels start cold
+
+    def __post_init__(self):
+        if (self.kind == NAMESPACES) != bool(self.address):
+            raise ValueError("namespaces, and nothing else, need a warm parent's address")
+
+    def command(self, sockets: Path) -> list[str]:
+        """Return the command of a cold kernel."""
+        kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        limited = [sys.executable, "-m", "medlab.classroom.limited", self._allowance(), *kernel]
+        return [*_bubblewrap(sockets), *limited] if self.kind == BUBBLEWRAP else limited
+
+    def request(self, folder: Path) -> dict:
+        """Return what a warm parent's keeper is told about a kernel."""
+        work = HOME / "work" if self.kind == NAMESPACES else folder / "work"
+        return {
+            "folder": str(folder),
+            "work": str(work),
+            "jail": self.kind,
+            "allowance": self.allowance.as_dict(),
+            "number": int.from_bytes(os.urandom(4), "big"),
+        }
+
+    def home(self, folder: Path) -> Path:
+        """Return the home folder as the kernel sees it."""
+        return folder / "home" if self.kind == LIMITS else HOME / "home"
+
+    def _allowance(self) -> str:
+        return json.dumps(self.allowance.as_dict())
+
+
+def choose(kind: str = AUTO) -> str:
+    """Return the kind of jail to use; 'auto' is the strongest that works here.
+
+    Raises BadInput if the kind asked for does not work, or if none does: 'limits' must be named.
+    """
+    if kind not in KINDS:
+        raise BadInput(f"there is no jail '{kind}': choose one of {', '.join(KINDS)}")
+    if kind == LIMITS:
+        return kind
+    problems = {}
+    for candidate in (NAMESPACES, BUBBLEWRAP) if kind == AUTO else (kind,):
+        problems[candidate] = problem_with(candidate)
+        if not problems[candidate]:
+            return candidate
+    told = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+    raise BadInput(
+        f"no jail can be built here ({told}): install bubblewrap, grade in a container "
+        f"(CONTRIBUTING.md), or say --jail limits, which leaves open {LEAVES_OPEN[LIMITS]}"
+    )
+
+
+@functools.cache
+def problem_with(kind: str) -> str:
+    """Try to build a jail of this kind; return why it does not work, or an empty text."""
+    if kind == NAMESPACES:
+        if not warm.is_possible():
+            return "this system has no namespaces of Linux"
+        return _try([sys.executable, "-m", "medlab.classroom.jail"])
+    if shutil.which("bwrap") is None:
+        return "bwrap is not installed"
+    with tempfile.TemporaryDirectory() as folder:
+        return _try([*_bubblewrap(Path(folder)), sys.executable, "-c", "pass"])
+
+
+def house(
+    kind: str, libraries: tuple[str, ...] = (), allowance: Allowance | None = None
+) -> Housing:
+    """Return housing for kernels that will import these libraries, with a warm parent if it can.
+
+    Parents live as long as this process. Raises BadInput if none can be started.
+    """
+    if kind != NAMESPACES:
+        return Housing(kind)
+    try:
+        return Housing(kind, address=_address(libraries))
+    except warm.NotWarm as error:
+        raise BadInput(f"no kernel can be forked here: {error}: try --jail bubblewrap") from None
+
+
+def _address(libraries: tuple[str, ...]) -> str:
+    """Return a warm parent's address; one without libraries where they cannot be forked."""
+    try:
+        return _parents().address(libraries)
+    except warm.NotWarm:
+        if not libraries:
+            raise
+        return _parents().address(())
+
+
+@functools.cache
+def _parents() -> warm.Parents:
+    parents = warm.Parents()
+    atexit.register(parents.stop)
+    return parents
+
+
+def _try(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or ["it failed"])[-1]
+
+
+def _bubblewrap(sockets: Path) -> list[str]:
+    """Return bwrap and its options for a jail like the one of namespaces."""
+    options = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    for path in jail.readable():
+        if os.path.islink(path):
+            options += ["--symlink", os.readlink(path), path]
+        else:
+            options += ["--ro-bind", path, path]
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/learner", "/dev/shm"):
+        options += ["--size", str(Allowance().disk_bytes), "--tmpfs", folder]
+    options += ["--dir", "/learner/work", "--dir", "/learner/home"]
+    return [*options, "--bind", str(sockets), str(sockets), "--chdir", "/learner/work", "--"]
