@@ -1,4 +1,8 @@
-"""The referee as a papermill engine: `papermill --engine medlab in.ipynb out.ipynb -p SEED 7`."""
+"""The referee as a papermill engine: `papermill --engine medlab in.ipynb out.ipynb -p SEED 7`.
+
+papermill loads this module by its entry point while it is itself being imported, so it is imported
+here only when a notebook runs.
+"""
 
 import os
 import secrets
@@ -7,9 +11,6 @@ from dataclasses import dataclass, field
 
 import nbformat
 from nbformat import NotebookNode
-from papermill.engines import Engine, NotebookExecutionManager
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 from medlab.classroom.housing import AUTO, Housing, choose, house
 from medlab.classroom.kernel import Limits, Ran
@@ -29,7 +30,7 @@ class Judged:
     notebook: NotebookNode | None = None  # as it ran, with outputs
 
 
-class MedlabEngine(Engine):
+class MedlabEngine:
     """Run a learner's notebook in the course's frame and judge it with hidden tests.
 
     The grade is stored in the output notebook's metadata, `medlab.grade`. Callers in Python may
@@ -47,40 +48,55 @@ class MedlabEngine(Engine):
         return "python"
 
     @classmethod
-    def execute_notebook(cls, nb: NotebookNode, kernel_name: str, **options) -> NotebookNode:
-        """Put the notebook back into the course's frame, then run and judge it."""
+    def execute_notebook(
+        cls,
+        nb: NotebookNode,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **options,
+    ) -> NotebookNode:
+        """Put the notebook back into the course's frame, run and judge it, and return it."""
+        from papermill.engines import NotebookExecutionManager
+
         unit = options.pop("unit", None) or unit_named_in(nb)
         restored = _restored(unit, nb)
         notes = [*options.pop("notes", ()), *restored.notes]
-        return super().execute_notebook(
-            restored.notebook, kernel_name, unit=unit, notes=notes, **options
+        manager = NotebookExecutionManager(
+            restored.notebook, output_path, log_output, progress_bar, autosave_cell_every
         )
+        manager.notebook_start()
+        try:
+            _sit(manager, unit, notes, **options)
+        finally:
+            manager.notebook_complete()
+        return manager.nb
 
-    @classmethod
-    def execute_managed_notebook(
-        cls,
-        nb_man: NotebookExecutionManager,
-        kernel_name: str,
-        *,
-        unit: Unit,
-        notes: list[str],
-        key: bytes = b"",
-        limits: Limits | None = None,
-        housing: Housing | None = None,
-        deliver: Callable[[Judged], None] | None = None,
-        **_,
-    ) -> None:
-        """Run all cells, judging hidden tests in between; a failing cell does not stop the rest."""
-        notebook = nb_man.nb
-        with seat(limits or Limits(), housing or _housing(unit)) as taken:
-            sitting = Sitting(unit, Referee(unit, key or _key(unit, notebook)), taken)
-            sitting.run(notebook, _watch(nb_man))
-        judged = Judged(sitting.results(notebook), notes, notebook)
-        notebook.metadata.medlab["grade"] = nbformat.from_dict(
-            {"exercises": [result.as_dict() for result in judged.exercises], "notes": notes}
-        )
-        if deliver:
-            deliver(judged)
+
+def _sit(
+    manager,
+    unit: Unit,
+    notes: list[str],
+    *,
+    key: bytes = b"",
+    limits: Limits | None = None,
+    housing: Housing | None = None,
+    deliver: Callable[[Judged], None] | None = None,
+    **_,
+) -> None:
+    """Run all cells, judging hidden tests in between; a failing cell does not stop the rest."""
+    notebook = manager.nb
+    with seat(limits or Limits(), housing or _housing(unit)) as taken:
+        sitting = Sitting(unit, Referee(unit, key or _key(unit, notebook)), taken)
+        sitting.run(notebook, _watch(manager))
+    judged = Judged(sitting.results(notebook), notes, notebook)
+    notebook.metadata.medlab["grade"] = nbformat.from_dict(
+        {"exercises": [result.as_dict() for result in judged.exercises], "notes": notes}
+    )
+    if deliver:
+        deliver(judged)
 
 
 def unit_named_in(nb: NotebookNode) -> Unit:
@@ -93,6 +109,9 @@ def unit_named_in(nb: NotebookNode) -> Unit:
 
 def _restored(unit: Unit, nb: NotebookNode) -> Restored:
     """Restore, and inject the parameters anew where the course has its parameters cell."""
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+
     cells = [c for c in nb.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     restored = restore(unit, tuple(read_cell(cell) for cell in cells))
     made = load_notebook_node(restored.notebook)
@@ -117,13 +136,15 @@ def _housing(unit: Unit) -> Housing:
     return house(choose(os.environ.get("MEDLAB_JAIL", AUTO)), unit.entry.libraries)
 
 
-def _watch(nb_man: NotebookExecutionManager) -> Callable[[NotebookNode, Ran | None], None]:
+def _watch(manager) -> Callable[[NotebookNode, Ran | None], None]:
+    """Tell papermill's execution manager what happens to each cell."""
+
     def watch(cell: NotebookNode, ran: Ran | None) -> None:
         if ran is None:
-            nb_man.cell_start(cell)
+            manager.cell_start(cell)
             return
         if ran.status != "ok":
-            nb_man.cell_exception(cell)
-        nb_man.cell_complete(cell)
+            manager.cell_exception(cell)
+        manager.cell_complete(cell)
 
     return watch

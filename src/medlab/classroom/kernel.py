@@ -100,8 +100,8 @@ class Kernel:
             self._manager.start_kernel(cwd=str(folder / "work"), env=environment)
             self._client = self._manager.blocking_client()
             self._client.start_channels()
-            self._client.wait_for_ready(timeout=START_SECONDS)
-        except RuntimeError as error:
+            self._wait(self._client.kernel_info(), START_SECONDS, None)
+        except (RuntimeError, OutOfTime, KernelDied) as error:
             self.stop()
             raise KernelDied(f"the kernel did not start: {error}") from None
 
@@ -178,7 +178,7 @@ class Kernel:
             for message in self._messages(min(left, 0.5)):
                 if message["parent_header"].get("msg_id") != sent:
                     continue
-                if message["msg_type"] == "execute_reply":
+                if message["msg_type"].endswith("_reply"):
                     reply = message["content"]
                     # Outputs were sent before the reply; if 'idle' got lost, wait no longer.
                     deadline = min(deadline, time.monotonic() + 2)

@@ -202,7 +202,8 @@ def _run_kernel(connection_file: str, say_bound: int) -> None:
     asyncio.set_event_loop(asyncio.new_event_loop())
     sys.argv = ["ipykernel_launcher"]
     application = IPKernelApp.instance()
-    application.initialize(["-f", connection_file, "--IPKernelApp.parent_handle=0"])
+    options = ["--IPKernelApp.parent_handle=0", "--HistoryManager.enabled=False"]
+    application.initialize(["-f", connection_file, *options])
     os.write(say_bound, b"1")
     os.close(say_bound)
     nowhere = os.open(os.devnull, os.O_RDWR)

@@ -1,0 +1,70 @@
+"""Sittings on an existing dask.distributed cluster: submissions are the unit of work."""
+
+from collections.abc import Iterable, Iterator
+
+import medlab
+from medlab.classroom.workers import Sat, Task, sit
+from medlab.errors import BadInput
+
+CONNECT_SECONDS = 10
+RETRIES = 2  # of a sitting whose worker is lost
+
+
+def run_on_cluster(address: str, tasks: Iterable[Task]) -> Iterator[tuple[Task, Sat]]:
+    """Yield each task with what came of it, as the cluster's workers finish.
+
+    Workers need medlab, of the same version, and nothing else: the unit travels with the task. A
+    lost worker's sittings are done again elsewhere. Raises BadInput if there is no cluster, it has
+    no workers, or a worker is not fit.
+    """
+    from distributed import as_completed
+
+    with _client(address) as client:
+        _check_workers(client, address)
+        futures = {
+            client.submit(sit, task, key=f"medlab-{task.name}", retries=RETRIES, pure=False): task
+            for task in tasks
+        }
+        for future in as_completed(futures):
+            yield futures[future], _result(future)
+
+
+def _client(address: str):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise BadInput(
+            "--dask needs the package distributed: pip install 'medlab[cluster]'"
+        ) from None
+    try:
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"no Dask scheduler answers at {address} ({_one_line(error)})") from None
+
+
+def _check_workers(client, address: str) -> None:
+    """Ask every worker which medlab it has."""
+    if not client.scheduler_info()["workers"]:
+        raise BadInput(f"the cluster at {address} has no workers: start some with 'dask worker'")
+    for worker, version in client.run(_version, on_error="return").items():
+        if not isinstance(version, str):
+            raise BadInput(f"worker {worker} has no medlab: install medlab {medlab.__version__}")
+        if version != medlab.__version__:
+            told = f"worker {worker} has medlab {version}, this grader {medlab.__version__}"
+            raise BadInput(f"{told}: install the same version on both")
+
+
+def _version() -> str:
+    """Return a worker's version of medlab; a worker without it fails to import this."""
+    return medlab.__version__
+
+
+def _result(future) -> Sat:
+    error = future.exception()
+    return (
+        Sat(None, trouble=f"the cluster lost it: {_one_line(error)}") if error else future.result()
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

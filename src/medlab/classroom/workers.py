@@ -1,0 +1,183 @@
+"""Sittings as units of work: done here in processes of their own, or anywhere medlab is."""
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+
+from medlab.classroom.engine import Judged, MedlabEngine
+from medlab.classroom.housing import Housing, house
+from medlab.classroom.kernel import Limits
+from medlab.classroom.referee import number
+from medlab.classroom.submission import Cell, restore
+from medlab.course import Unit
+
+LONGEST_SITTING = 3_600  # seconds; a worker that takes longer is replaced
+TRIES = 2  # for a sitting whose worker dies
+
+
+@dataclass(frozen=True)
+class Task:
+    """One sitting: all that a worker needs, and nothing that is on one machine only."""
+
+    name: str  # tells sittings apart
+    unit: Unit
+    cells: tuple[Cell, ...]
+    key: bytes  # of the sitting, from sitting_key
+    jail: str
+    limits: Limits = field(default_factory=Limits)
+    housing: Housing | None = None  # None: the worker makes its own, of the kind named
+
+
+@dataclass
+class Sat:
+    """What came of a sitting."""
+
+    judged: Judged | None
+    seconds: float = 0
+    trouble: str = ""  # a traceback for the instructor, if it could not be judged
+
+
+def sit(task: Task) -> Sat:
+    """Run and judge one sitting; whatever goes wrong is told, not raised."""
+    started = time.perf_counter()
+    judged, trouble = None, ""
+    try:
+        judged = _judge(task)
+    except Exception:
+        trouble = traceback.format_exc()
+    return Sat(judged, round(time.perf_counter() - started, 2), trouble)
+
+
+def _judge(task: Task) -> Judged:
+    """Run a notebook through papermill with the referee as its engine."""
+    import papermill
+
+    papermill.engines.papermill_engines.register("medlab", MedlabEngine)
+    restored = restore(task.unit, task.cells)
+    delivered: list[Judged] = []
+    # papermill raises at the end because a cell did; the referee has judged that by then.
+    with contextlib.suppress(papermill.PapermillExecutionError):
+        papermill.execute_notebook(
+            restored.notebook,
+            None,
+            parameters={"SEED": number(task.key, "SEED") % 2**31},
+            engine_name="medlab",
+            progress_bar=False,
+            unit=task.unit,
+            notes=restored.notes,
+            key=task.key,
+            limits=task.limits,
+            housing=task.housing or house(task.jail, task.unit.entry.libraries),
+            deliver=delivered.append,
+        )
+    return delivered[0]
+
+
+class Crew:
+    """Worker processes that sit for one submission each at a time."""
+
+    def __init__(self, size: int):
+        self._size = size
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_) -> None:
+        while self._workers:
+            self._workers.pop().stop()
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Sat]]:
+        """Yield each task with what came of it, as it is done.
+
+        A worker that dies, or takes too long, costs its own sitting at most, after TRIES.
+        """
+        waiting = deque((task, 1) for task in tasks)
+        while waiting or any(worker.task for worker in self._workers):
+            self._hand_out(waiting)
+            for worker in self._done():
+                task, tries, sat = worker.take()
+                if sat is not None:
+                    yield task, sat
+                    continue
+                self._replace(worker)
+                if tries < TRIES and not worker.late:
+                    waiting.append((task, tries + 1))
+                else:
+                    yield task, Sat(None, trouble=f"the worker was lost with {task.name}")
+
+    def _hand_out(self, waiting: deque) -> None:
+        free = [worker for worker in self._workers if worker.task is None]
+        while waiting and (free or len(self._workers) < self._size):
+            if not free:
+                free.append(Worker())
+                self._workers.append(free[-1])
+            free.pop().give(*waiting.popleft())
+
+    def _done(self) -> list["Worker"]:
+        """Return the busy workers that have something to tell, are gone, or are late."""
+        busy = [worker for worker in self._workers if worker.task]
+        ready = wait([worker.connection for worker in busy], timeout=1)
+        return [worker for worker in busy if worker.connection in ready or worker.late]
+
+    def _replace(self, worker: "Worker") -> None:
+        worker.stop()
+        self._workers.remove(worker)
+
+
+class Worker:
+    """One process and the sitting it is at."""
+
+    def __init__(self):
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,))
+        self._process.start()
+        theirs.close()
+        self.task: Task | None = None
+        self._tries = 0
+        self._deadline = 0.0
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def give(self, task: Task, tries: int) -> None:
+        """Start on a task."""
+        self.task, self._tries = task, tries
+        self._deadline = time.monotonic() + LONGEST_SITTING
+        with contextlib.suppress(OSError):  # a dead worker shows when it is asked
+            self.connection.send(task)
+
+    def take(self) -> tuple[Task, int, Sat | None]:
+        """Return the task and its outcome, or None if the worker is lost."""
+        task, self.task = self.task, None
+        try:
+            return task, self._tries, self.connection.recv() if self.connection.poll() else None
+        except (EOFError, OSError):
+            return task, self._tries, None
+
+    def stop(self) -> None:
+        """End the process at once; its kernels end with it."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+def _work(connection: Connection) -> None:
+    """Sit for one task after the other until the grader is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
+    if sys.platform == "linux":
+        from medlab.classroom import linux
+
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            connection.send(sit(connection.recv()))
