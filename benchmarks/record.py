@@ -16,21 +16,20 @@ RESULT_KEYS = {"date", "machine", "versions", "figures"}
 
 
 def record(script, figures, versions=None, machine=None):
-    """Print figures and write results/NAME-DATE.json; see README.md for the keys.
+    """Print figures and write results/NAME.json; see README.md for the keys.
 
     script: the benchmark's __file__; versions: what is compared, besides Python and medlab;
     machine: a description, where figures come from a board. Raises ValueError for a bad figure.
     """
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     result = {
-        "date": today,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine or _machine(),
         "versions": _versions() | (versions or {}),
         "figures": figures,
     }
     if faults := faults_of(result):
         raise ValueError("; ".join(faults))
-    path = RESULTS / f"{Path(script).stem}-{today}.json"
+    path = RESULTS / f"{Path(script).stem}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
@@ -88,15 +87,15 @@ def table(result):
     return "\n".join([head, *rows])
 
 
-def _latest(name):
-    results = sorted(RESULTS.glob(f"{name}-????-??-??.json"))
-    return table(json.loads(results[-1].read_text())) if results else "  no result yet"
+def _result_of(name):
+    path = RESULTS / f"{name}.json"
+    return table(json.loads(path.read_text())) if path.is_file() else "  no result yet"
 
 
 def _list():
     for script in sorted(HERE.glob("*.py")):
         if script.stem != "record":
-            print(f"make bench NAME={script.stem}\n{_latest(script.stem)}")
+            print(f"make bench NAME={script.stem}\n{_result_of(script.stem)}")
 
 
 if __name__ == "__main__":
