@@ -64,6 +64,27 @@ def _close_build(check: bool, changes: list, syllabus) -> None:
 
 
 @app.command()
+def release(
+    out: Annotated[Path, typer.Option(help="A new folder, or an earlier release.")],
+    nbgrader: Annotated[
+        bool, typer.Option("--nbgrader", help="A course folder for nbgrader: for instructors.")
+    ] = False,
+) -> None:
+    """Write what learners get: notebooks without solutions, hidden tests or hints."""
+    from medlab.course import find_course, load_syllabus
+    from medlab.course import release as releasing
+
+    syllabus = load_syllabus(find_course())
+    if nbgrader:
+        units = releasing.release_to_nbgrader(syllabus, out)
+        print(f"{len(units)} assignments for nbgrader in {out}")
+        print("They hold solutions and hidden tests: keep this folder from learners")
+    else:
+        units = releasing.release_to_learners(syllabus, out)
+        print(f"{len(units)} units for learners in {out}: no solutions, hidden tests or hints")
+
+
+@app.command()
 def start(
     slug: Annotated[str | None, typer.Argument()] = None,
     next_: Annotated[bool, typer.Option("--next", help="The next unit of the syllabus.")] = False,

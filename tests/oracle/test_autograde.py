@@ -19,7 +19,7 @@ from nbgrader_course import NbgraderCourse
 
 from medlab.classroom.grade import Grade
 from medlab.classroom.grading import grade_class, open_classroom
-from medlab.course import Exercise, Unit, load_syllabus, load_unit
+from medlab.course import Exercise, Unit, load_syllabus, load_unit, nbgrader
 from medlab.course.audience import LEARNER, notebook
 
 ROOT = Path(__file__).parents[2]
@@ -69,10 +69,10 @@ def grades(course, tmp_path_factory) -> dict[str, Grade]:
 
 def test_the_generated_assignment_is_medlabs_release_around_empty_test_cells(course):
     released = course.released()
-    hidden = [cell for cell in released.cells if nbgrader_course.is_hidden(cell)]
+    hidden = [cell for cell in released.cells if nbgrader.is_hidden(cell)]
     assert len(hidden) == 1 + sum(len(exercise.hidden) for exercise in course.unit.exercises)
     assert not any(cell.source for cell in hidden)
-    seen = [cell for cell in released.cells if not nbgrader_course.is_hidden(cell)]
+    seen = [cell for cell in released.cells if not nbgrader.is_hidden(cell)]
     assert seen == notebook(course.unit, LEARNER).cells
 
 
@@ -120,7 +120,7 @@ def medlabs_points(grade: Grade, unit: Unit) -> Points:
 def nbgraders_points(course: NbgraderCourse, student: str) -> Points:
     grades, unit = course.grades(student), course.unit
     exercises = {
-        e.name: [grades[name] for name in nbgrader_course.test_ids(unit, e.name)]
+        e.name: [grades[name] for name in nbgrader_course.hidden_ids(unit, e.name)]
         for e in unit.exercises
     }
     return exercises | {w.name: [grades[w.cell_id]] for w in unit.written}

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from medlab.classroom.housing import Housing
 from medlab.classroom.kernel import Limits, Ran
 from medlab.classroom.sitting import seat
-from medlab.classroom.submission import read_submission, restore
-from medlab.course import Syllabus, load_unit
+from medlab.classroom.submission import put_back, read_submission
+from medlab.course import Syllabus
+from medlab.course.audience import learners_notebook
 from medlab.errors import BadInput
 
 
@@ -28,7 +30,7 @@ def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
     """
     notebook = _open(syllabus, path)
     outcomes: list[Outcome] = []
-    with seat(Limits()) as taken:
+    with seat(Limits(), Housing()) as taken:
         for cell in notebook.cells:
             if cell.cell_type != "code":
                 continue
@@ -47,8 +49,7 @@ def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
         raise BadInput(f"{path}: {submission.problem}: {submission.message}")
     if not submission.slug:
         raise BadInput(f"{path} names no unit: start from a notebook that 'medlab start' made")
-    unit = load_unit(syllabus.find(submission.slug))
-    return restore(unit, submission.cells).notebook
+    return put_back(learners_notebook(syllabus.find(submission.slug)), submission.cells).notebook
 
 
 def _outcome(name: str, ran: Ran) -> Outcome:

@@ -80,13 +80,18 @@ def read_submission(path: Path, student: str) -> Submission:
 
 
 def restore(unit: Unit, cells: tuple[Cell, ...]) -> Restored:
-    """Put a learner's answers and added cells into the course's own notebook.
+    """Put a learner's answers and added cells into the course's own notebook."""
+    return put_back(notebook(unit, LEARNER), cells)
+
+
+def put_back(made: NotebookNode, cells: tuple[Cell, ...]) -> Restored:
+    """Put a learner's answers and added cells into a released notebook, which this changes.
 
     Only the text of exercise and written cells, matched by id, and cells with unknown ids are the
     learner's; everything else comes from the course. An added cell keeps its place behind the
     course's cell that it followed.
     """
-    restored = Restored(notebook(unit, LEARNER))
+    restored = Restored(made)
     known = {cell.id: cell for cell in restored.notebook.cells}
     ids = {cell.id for cell in cells}
     added: dict[str, list[NotebookNode]] = {}

@@ -6,7 +6,9 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from medlab.course.cells import Cell, stub
-from medlab.course.unit import HiddenTest, Unit
+from medlab.course.syllabus import UnitEntry
+from medlab.course.unit import HiddenTest, Unit, load_unit
+from medlab.errors import BadInput
 
 LEARNER, INSTRUCTOR = "learner", "instructor"
 EMPTY_ANSWER = "*Write your answer here.*"
@@ -45,6 +47,20 @@ def notebook(unit: Unit, audience: str) -> NotebookNode:
             made.cells.append(_setup_cell(unit.slug))
         made.cells.append(_notebook_cell(cell, source))
     return made
+
+
+def learners_notebook(entry: UnitEntry) -> NotebookNode:
+    """Return a unit's notebook for learners: made from its source, or as it was released.
+
+    Raises BadInput for a broken unit, or a released notebook that cannot be read.
+    """
+    if not entry.released:
+        return notebook(load_unit(entry), LEARNER)
+    try:
+        return nbformat.read(entry.notebook, as_version=4)
+    except Exception:
+        # Whatever is wrong with a released file has one cure.
+        raise BadInput(f"{entry.notebook} cannot be read: put back the one released") from None
 
 
 def tests_behind(unit: Unit) -> dict[str, tuple[HiddenTest, ...]]:

@@ -4,7 +4,6 @@ A check never raises: Run All goes on to the next cell. It is feedback for the l
 a grade comes from hidden tests that run outside this process.
 """
 
-import re
 import sys
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from IPython.display import display
 from medlab.errors import BadInput
 from medlab.learner.body import Body
 from medlab.learner.panels import Hint, Note, Panel, one_line
-
-EXERCISE = re.compile(r'(?m)^# %% .*\bexercise="(\w+)"')
 
 
 def register(shell) -> None:
@@ -105,13 +102,21 @@ class UnitMagics(Magics):
         """Return one line on what is wrong with an exercise's name, or ''."""
         if not name:
             return "write the exercise's name after %%check, such as %%check to_hounsfield"
-        try:
-            names = EXERCISE.findall(self._entry.source.read_text(encoding="utf-8"))
-        except (AttributeError, OSError, ValueError):  # no course to ask
-            return ""
-        if name in names:
+        names = self._names()
+        if not names or name in names:
             return ""
         return one_line(f"{name}: this unit has no such exercise. There are {', '.join(names)}.")
+
+    def _names(self) -> list[str]:
+        """Return the unit's exercises; none where there is no course to ask."""
+        if self._entry is None:
+            return []
+        from medlab.course import exercise_names
+
+        try:
+            return exercise_names(self._entry)
+        except BadInput:
+            return []
 
     def _remember(self, panel: Panel) -> None:
         if panel.state not in ("passed", "not yet"):

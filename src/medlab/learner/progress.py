@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medlab.course import load_syllabus, load_unit
+from medlab.course import exercise_names, load_syllabus
 from medlab.errors import BadInput
 from medlab.files import write_text
 
@@ -78,7 +78,7 @@ def ladder(root: Path) -> list[Row]:
 
 
 def _row(root: Path, entry, results: dict[str, bool] | None) -> Row:
-    names = [exercise.name for exercise in load_unit(entry).exercises]
+    names = exercise_names(entry)
     passed = sum((results or {}).get(name, False) for name in names)
     state = NOT_STARTED
     if results is not None or (root / "work" / f"{entry.slug}.ipynb").exists():

@@ -45,9 +45,9 @@ def _released(entry) -> bytes:
     try:
         return entry.notebook.read_bytes()
     except OSError:
-        raise BadInput(
-            f"{entry.notebook} is not there: run `medlab build {entry.slug}` first"
-        ) from None
+        build = f"run `medlab build {entry.slug}` first"
+        mend = "put back the one released" if entry.released else build
+        raise BadInput(f"{entry.notebook} is not there: {mend}") from None
 
 
 def _free_name(copy: Path) -> Path:
