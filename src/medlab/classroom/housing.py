@@ -90,7 +90,7 @@ def problem_with(kind: str) -> str:
     if kind == NAMESPACES:
         if not warm.is_possible():
             return "this system has no namespaces of Linux"
-        return _try([sys.executable, "-m", "medlab.classroom.jail"])
+        return _try([sys.executable, "-P", "-m", "medlab.classroom.jail"])
     if shutil.which("bwrap") is None:
         return "bwrap is not installed"
     with tempfile.TemporaryDirectory() as folder:

@@ -9,20 +9,22 @@ It is not a virtual machine: a hole in the Linux kernel is a hole in the jail.
 
 import contextlib
 import os
-import resource
 import signal
+import site
 import sys
 import sysconfig
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medlab.classroom import linux
+from medlab.classroom import linux, seccomp
 
 FIRST_UID, UIDS = 61_184, 4_000  # a range that Debian leaves to nobody (policy, section 9.2.2)
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
 SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 MORE_SETTINGS = ("/etc/fonts", "/etc/alternatives", "/etc/mime.types")
+# Of a folder that Python is installed in: not all of it, since it may be the course's own.
+PYTHON = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 HOME = Path("/learner")
 NAMESPACES = (
@@ -31,6 +33,7 @@ NAMESPACES = (
     | linux.CLONE_NEWNET
     | linux.CLONE_NEWIPC
     | linux.CLONE_NEWUTS
+    | linux.CLONE_NEWCGROUP
 )
 
 
@@ -40,6 +43,7 @@ class Allowance:
 
     memory_bytes: int = 2_000_000_000  # more than what it was forked with
     disk_bytes: int = 256_000_000  # in each of its writable folders, which are in memory
+    files: int = 20_000  # in each of its writable folders
     file_bytes: int = 200_000_000
     processes: int = 64  # and threads
     cpu_seconds: int = 1_800
@@ -71,7 +75,7 @@ def build_root(new_root: Path, sockets: Path, allowance: Allowance) -> None:
     # The writable folders first: what must be readable may lie in one of them.
     for folder in (Path("/tmp"), Path("/dev/shm"), HOME):
         _at(new_root, folder).mkdir(parents=True, exist_ok=True)
-        size = f"size={allowance.disk_bytes},mode=777"
+        size = f"size={allowance.disk_bytes},nr_inodes={allowance.files},mode=777"
         linux.mount("tmpfs", _at(new_root, folder), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, size)
     for path in readable():
         _show(Path(path), new_root)
@@ -82,6 +86,7 @@ def build_root(new_root: Path, sockets: Path, allowance: Allowance) -> None:
         _at(new_root, folder).chmod(0o777)
     _bind(sockets, _at(new_root, sockets))
     _at(new_root, Path("/proc")).mkdir()
+    linux.set_read_only(new_root, below=False)
 
 
 def close_sockets(sockets: Path) -> None:
@@ -102,6 +107,8 @@ def enter_root(new_root: Path) -> None:
 
 def limit(allowance: Allowance) -> None:
     """Set the limits that the kernel enforces for each process."""
+    import resource  # not on every system that medlab runs on
+
     data = _own_bytes("VmData") + allowance.memory_bytes
     for what, most in (
         (resource.RLIMIT_DATA, data),
@@ -126,28 +133,41 @@ def become_nobody(number: int) -> None:
     # After the change of user, which resets both.
     linux.prctl(linux.PR_SET_DUMPABLE, 1)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    seccomp.apply()
 
 
 def memory_bytes(enough: int = 0, proc: Path = Path("/proc")) -> int:
-    """Return the memory of all processes in the jail, in bytes of anonymous pages.
+    """Return the memory of all processes in the jail, in bytes, without that of files.
 
     Forked processes share pages; they are told apart, which costs time, only when the plain sum
     is larger than enough.
     """
     folders = [folder for folder in proc.iterdir() if folder.name.isdigit()]
-    plain = sum(_bytes_in(folder / "status", "RssAnon") for folder in folders)
+    plain = sum(_plain_bytes(folder) for folder in folders)
     if plain <= enough:
         return plain
-    return sum(_bytes_in(folder / "smaps_rollup", "Pss_Anon") for folder in folders)
+    # A process can forbid the exact look; then it is charged for shared pages in full.
+    return sum(_exact_bytes(folder) or _plain_bytes(folder) for folder in folders)
+
+
+def _plain_bytes(folder: Path) -> int:
+    return _bytes_in(folder / "status", "RssAnon", "RssShmem", "VmSwap")
+
+
+def _exact_bytes(folder: Path) -> int:
+    return _bytes_in(folder / "smaps_rollup", "Pss_Anon", "Pss_Shmem", "SwapPss")
 
 
 def readable() -> list[str]:
     """Return the paths outside that a kernel may read: the system's programs, Python, medlab."""
     own = Path(__file__).resolve().parents[1]
-    python = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    python = {str(Path(prefix, part)) for prefix in prefixes for part in PYTHON}
     libraries = {
         sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
     }
+    if site.ENABLE_USER_SITE:
+        libraries.add(site.getusersitepackages())
     wanted = [*SYSTEM, *SETTINGS, *MORE_SETTINGS, *sorted(python | libraries), str(own)]
     kept: list[str] = []
     for path in wanted:
@@ -203,12 +223,11 @@ def _own_bytes(name: str) -> int:
     return _bytes_in(Path("/proc/self/status"), name)
 
 
-def _bytes_in(path: Path, name: str) -> int:
-    """Return a size from a file of /proc that states it in kB; 0 if the process is gone."""
+def _bytes_in(path: Path, *names: str) -> int:
+    """Return the sum of sizes that a file of /proc states in kB; 0 if the process is gone."""
     with contextlib.suppress(OSError):
-        for line in path.read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
+        stated = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        return sum(int(stated.get(name, "0").split()[0]) * 1024 for name in names)
     return 0
 
 

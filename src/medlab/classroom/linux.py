@@ -6,6 +6,7 @@ from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWCGROUP = 0x02000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
@@ -29,14 +30,14 @@ def mount(source: str, target: Path, kind: str = "", flags: int = 0, data: str =
     _check(_libc().mount(*names, ctypes.c_ulong(flags), data.encode() or None), f"mount {target}")
 
 
-def set_read_only(target: Path, more: int = ATTR_NOSUID | ATTR_NODEV) -> None:
-    """Make a mount and all mounts below it read-only, keeping their other restrictions."""
+def set_read_only(target: Path, below: bool = True) -> None:
+    """Make a mount, and those below it, read-only, without devices and without setuid."""
 
     class Attributes(ctypes.Structure):
         _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]
 
-    wanted = Attributes(ATTR_RDONLY | more, 0, 0, 0)
-    call = (SYS_MOUNT_SETATTR, AT_FDCWD, str(target).encode(), AT_RECURSIVE)
+    wanted = Attributes(ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV, 0, 0, 0)
+    call = (SYS_MOUNT_SETATTR, AT_FDCWD, str(target).encode(), AT_RECURSIVE if below else 0)
     size = ctypes.sizeof(wanted)
     _check(_libc().syscall(*call, ctypes.byref(wanted), size), f"read-only {target}")
 
@@ -57,9 +58,10 @@ def drop_capabilities() -> None:
     _check(_libc().syscall(SYS_CAPSET[os.uname().machine], header, none), "capset")
 
 
-def prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int, more: int = 0) -> None:
     """Set one attribute of this process."""
-    _check(_libc().prctl(option, ctypes.c_ulong(value), 0, 0, 0), "prctl")
+    values = (ctypes.c_ulong(number) for number in (value, more, 0, 0))
+    _check(_libc().prctl(option, *values), "prctl")
 
 
 def _libc():

@@ -17,6 +17,8 @@ from traitlets import Dict, Unicode
 
 START_SECONDS = 120  # for a parent to import its libraries
 READY_SECONDS = 30  # for a kernel to bind its sockets
+# A forked kernel shows its parent's first environment in /proc: nothing secret may be in it.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 class NotWarm(RuntimeError):
@@ -29,9 +31,15 @@ class Parent:
     def __init__(self, libraries: tuple[str, ...]):
         self._folder = tempfile.TemporaryDirectory(prefix="medlab-parent-")
         self.address = str(Path(self._folder.name, "socket"))
-        command = [sys.executable, "-m", "medlab.classroom.parent", self.address, *libraries]
+        # -P: no module is taken from the working folder, where submissions may lie.
+        module = [sys.executable, "-P", "-m", "medlab.classroom.parent"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*module, self.address, *libraries],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )
         self.missing = self._wait_until_warm()
 
