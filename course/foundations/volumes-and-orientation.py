@@ -107,9 +107,8 @@ def draw_from_above(ax, series):
     for ds in series:
         start = np.array(ds.ImagePositionPatient, dtype=float)
         along_row = np.array(ds.ImageOrientationPatient[:3], dtype=float)
-        end = (
-            start + along_row * float(ds.PixelSpacing[1]) * 512
-        )  # before pydicom cut it to 16 columns
+        # 512 columns: our guess of what it had before pydicom cut it to 16
+        end = start + along_row * float(ds.PixelSpacing[1]) * 512
         ax.plot([start[0], end[0]], [start[1], end[1]], color="black", lw=1)
         ax.text(start[0], start[1], f" {ds.InstanceNumber}", va="bottom")
     ax.set(xlabel="x in mm (to the patient's left)", ylabel="y in mm (to the back)", aspect="equal")
@@ -601,7 +600,9 @@ def slice_spacing(datasets):
 
 # %% check="slice_spacing"
 spacing = slice_spacing(heart_ct)
-assert abs(spacing - 2.5) < 1e-6, f"the heart CT has a slice every 2.5 mm, {spacing} came"
+assert abs(spacing - 2.5) < 1e-6, (
+    f"the heart CT has a slice every 2.5 mm, {np.round(spacing, 4)} came"
+)
 try:
     message = f"no error, but {slice_spacing(head_ct)}"
 except ValueError as error:
@@ -806,7 +807,7 @@ assert np.shape(heart_affine) == (4, 4), (
     f"expected a 4 x 4 matrix, shape {np.shape(heart_affine)} came"
 )
 assert np.allclose(heart_affine[:3, 3], [72.2, 143.0, -1.2375], atol=1e-3), (
-    f"the lowest slice starts at LPS (-72.2, -143, -1.24), so at RAS (72.2, 143, -1.24); {heart_affine[:3, 3]} came"
+    f"the lowest slice starts at LPS (-72.2, -143, -1.24), so at RAS (72.2, 143, -1.24); {np.round(heart_affine[:3, 3], 2)} came"
 )
 assert np.allclose(
     np.linalg.norm(heart_affine[:3, :3], axis=0), [0.488281, 0.488281, 2.5], atol=1e-4
@@ -1032,17 +1033,13 @@ def write_series(folder, volume, ras_affine):
 to_lps = nib.orientations.ornt_transform(
     nib.io_orientation(epi.affine), nib.orientations.axcodes2ornt("LPS")
 )
-head = epi.slicer[22:104, ..., 0].as_reoriented(
-    to_lps
-)  # the first time point, without the empty margin
+# Of the head take the first time point, without the empty margin.
+head = epi.slicer[22:104, ..., 0].as_reoriented(to_lps)
 head_volume = with_lesion(np.asanyarray(head.dataobj), head.affine, LESION_RAS)
 series_paths = write_series(tempfile.mkdtemp(), head_volume, head.affine)
 rng.shuffle(series_paths)  # a PACS export promises no order
-print(
-    len(series_paths),
-    "files, the first three in the order they came:",
-    [Path(p).name for p in series_paths[:3]],
-)
+first_names = [Path(path).name for path in series_paths[:3]]
+print(len(series_paths), "files, the first three in the order they came:", first_names)
 
 # %% [markdown]
 # And here is the loader, as it was found. It ran for two years.
@@ -1328,7 +1325,7 @@ assert turned.shape == (4, 2, 3), (
     f"R, A, S should have 4, 2 and 3 voxels; shape {turned.shape} came"
 )
 assert nib.aff2axcodes(turned_affine) == ("R", "A", "S"), (
-    f"axes run to {nib.aff2axcodes(turned_affine)}"
+    f"the axes should run to R, A, S; they run to {', '.join(map(str, nib.aff2axcodes(turned_affine)))}"
 )
 place = nib.affines.apply_affine(stored_affine, np.argwhere(stored == 17)[0])
 new_place = nib.affines.apply_affine(turned_affine, np.argwhere(turned == 17)[0])
@@ -1399,7 +1396,7 @@ sagittal_store = np.transpose(head_volume, (1, 2, 0))[:, ::-1]  # the same head,
 sagittal_affine = head.affine[:, [1, 2, 0, 3]].copy()
 sagittal_affine[:3, 3] += (sagittal_store.shape[1] - 1) * sagittal_affine[:3, 1]
 sagittal_affine[:3, 1] *= -1
-fig, axes = plt.subplots(1, 3, figsize=(9, 3.4))
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.4), gridspec_kw={"wspace": 0.4})
 show_plane(axes[0], head_volume, head.affine, 2, 14, "stored as L, P, S", as_stored=True)
 name = ", ".join(nib.aff2axcodes(sagittal_affine))
 show_plane(axes[1], sagittal_store, sagittal_affine, 2, 38, f"stored as {name}", as_stored=True)
@@ -1651,12 +1648,8 @@ label_map = np.where(head_volume == 1500, 3, (head_volume > 150).astype(int)).as
 fine = (1.3, 1.3, 1.3)
 by_nearest, fine_affine = resample(label_map, head.affine, fine, is_label=True)
 by_linear = resample(label_map, head.affine, fine)[0].round().astype(np.uint8)
-print(
-    "voxels with label 2:  nearest",
-    int((by_nearest == 2).sum()),
-    "  linear",
-    int((by_linear == 2).sum()),
-)
+nearest, linear = (int((found == 2).sum()) for found in (by_nearest, by_linear))
+print(f"voxels with label 2: nearest {nearest}, linear {linear}")
 
 i, j, k = np.argwhere(by_nearest == 3).mean(axis=0).round().astype(int)
 fig, axes = plt.subplots(1, 2, figsize=(6.5, 3))
