@@ -17,6 +17,9 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130  # typer's exit status for Ctrl-C
+
+
 def main() -> None:
     """Run a command; what a person got wrong is one line and exit status 2."""
     try:
@@ -24,9 +27,10 @@ def main() -> None:
     except BadInput as problem:
         print(f"medlab: {problem}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("medlab: stopped; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("medlab: stopped; what was finished is kept", file=sys.stderr)
+        raise
 
 
 @app.callback()
@@ -139,12 +143,13 @@ def progress() -> None:
     from rich.table import Table
 
     from medlab.course import find_course
-    from medlab.learner.progress import ladder
+    from medlab.learner.progress import NOTE, ladder
 
-    table = Table("unit", "hours", "checks passed", "state", caption="visible checks only")
+    table = Table("unit", "hours", "checks passed", "state")
     for row in ladder(find_course()):
         table.add_row(row.slug, f"{row.hours:g}", f"{row.passed} of {row.exercises}", row.state)
     Console().print(table)
+    print(NOTE)
 
 
 @app.command()
@@ -173,7 +178,9 @@ def sample(
 def grade(
     submissions: Annotated[Path, typer.Argument(help="Holds <student>/*.ipynb.")],
     out: Annotated[Path, typer.Option(help="Folder for grades.csv, feedback/ and gradebook.db.")],
-    seed: Annotated[int, typer.Option(help="Another seed, other random numbers.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Another seed, other random numbers.")
+    ] = 0,
     unit: Annotated[str, typer.Option(help="Grade this unit only.")] = "",
     gradebook: Annotated[str, typer.Option(help="Database URL; default OUT/gradebook.db.")] = "",
     cell_seconds: Annotated[float, typer.Option(help="Longest time of one cell or call.")] = 120,

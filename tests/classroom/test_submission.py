@@ -130,8 +130,8 @@ def test_layout_and_comments_do_not_make_an_attempt():
 
 def test_two_notebooks_of_one_unit_are_one_row_that_names_both(tmp_path, tiny_unit):
     text = text_of(notebook(tiny_unit, LEARNER))
-    for name in ("a.ipynb", "b.ipynb"):
-        put(tmp_path / "class", "ada", name, text)
+    for name, end in (("a.ipynb", ""), ("b.ipynb", "\n")):
+        put(tmp_path / "class", "ada", name, text + end)
     [found] = submissions_of(tmp_path / "class")
     assert found.problem == "duplicate"
     assert "a.ipynb and b.ipynb" in found.message

@@ -6,7 +6,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from medlab.classroom.housing import Housing
-from medlab.classroom.kernel import Limits, Ran
+from medlab.classroom.kernel import KernelDied, Limits, Ran
 from medlab.classroom.sitting import seat
 from medlab.classroom.submission import put_back, read_submission
 from medlab.course import Syllabus
@@ -29,6 +29,13 @@ def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
     Raises BadInput for a file that is no notebook of this course.
     """
     notebook = _open(syllabus, path)
+    try:
+        return _run(notebook)
+    except KernelDied as error:
+        raise BadInput(f"no kernel can run here ({error}): run 'medlab doctor'") from None
+
+
+def _run(notebook: NotebookNode) -> list[Outcome]:
     outcomes: list[Outcome] = []
     with seat(Limits(), Housing()) as taken:
         for cell in notebook.cells:
@@ -44,6 +51,8 @@ def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
 def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
     if not path.exists():
         raise BadInput(f"{path} does not exist: name a notebook, such as work/SLUG.ipynb")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: name a notebook in it")
     submission = read_submission(path, student="")
     if submission.problem:
         raise BadInput(f"{path}: {submission.problem}: {submission.message}")

@@ -16,9 +16,11 @@ def grades_csv(grades: Iterable[Grade]) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for grade in sorted(grades, key=lambda grade: (grade.student, grade.unit, grade.file)):
-        writer.writerow([_harmless(getattr(grade, column)) for column in COLUMNS])
+        writer.writerow([_written(getattr(grade, column)) for column in COLUMNS])
     return text.getvalue()
 
 
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+def _written(value: str | float) -> str | float:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return int(value) if float(value).is_integer() else value

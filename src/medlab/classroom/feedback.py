@@ -1,7 +1,7 @@
 """The page a learner gets back: what each exercise scored and why, beside their own code.
 
 Outputs come from code that nobody vetted, so HTML is sanitised, images are only PNG or JPEG, and
-the page allows no script. Hidden tests are not on it.
+the page loads nothing and allows no script. Hidden tests are not on it.
 """
 
 import re
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 
 from medlab.classroom.grade import Grade
+from medlab.classroom.text import encodable
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.unit import Unit
 
@@ -20,7 +21,8 @@ MARKS = {"passed": "✓", "not attempted": "○", "awaits a person": "…"}
 LOST = "✗"
 IMAGES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
-LONGEST_OUTPUT = 20_000  # characters of one text output that are shown
+LONGEST_OUTPUT = 20_000  # characters of one answer or one text output that are shown
+PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of terminals, in tracebacks
 
 
@@ -31,13 +33,14 @@ def feedback_page(grade: Grade, unit: Unit | None, notebook: NotebookNode | None
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     cells = _cells_by_exercise(unit, notebook) if unit and notebook else {}
-    return environment.get_template("feedback.html").render(
+    page = environment.get_template("feedback.html").render(
         grade=grade,
         title=unit.entry.title if unit else grade.unit or grade.file,
         cells=cells,
         mark=lambda status: MARKS.get(status, LOST),
         style=Markup((folder / "feedback.css").read_text(encoding="utf-8")),
     )
+    return encodable(page)
 
 
 def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:
@@ -47,9 +50,9 @@ def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:
     for cell in notebook.cells:
         name = ids.get(cell.id)
         if name and cell.cell_type == "code":
-            shown[name] = {"code": _highlighted(cell.source), "outputs": _outputs(cell)}
+            shown[name] = {"code": _highlighted(_cut(cell.source)), "outputs": _outputs(cell)}
         elif name and cell.source.strip() != EMPTY_ANSWER:
-            shown[name] = {"text": Markup(nh3.clean(_markdown(cell.source)))}
+            shown[name] = {"text": _clean(_markdown(_cut(cell.source)))}
     return shown
 
 
@@ -73,20 +76,42 @@ def _outputs(cell: NotebookNode) -> list[Markup]:
 
 def _output(output: NotebookNode) -> Markup | None:
     if output.output_type == "stream":
-        return _text(output.text)
+        return _text(output.get("text"))
     if output.output_type == "error":
-        return _text("\n".join(output.traceback))
-    data = output.get("data", {})
+        traceback = output.get("traceback")
+        lines = traceback if isinstance(traceback, list) else [traceback]
+        return _text("\n".join(map(str, lines)))
+    data = output.get("data")
+    if not isinstance(data, dict):
+        return None
     for kind in IMAGES:
         if isinstance(data.get(kind), str) and BASE64.fullmatch(data[kind]):
             source = f"data:{kind};base64,{''.join(data[kind].split())}"
             return Markup('<img alt="output of the cell" src="{}">').format(source)
     if isinstance(data.get("text/html"), str):
-        return Markup(nh3.clean(data["text/html"][:LONGEST_OUTPUT]))
-    return _text(str(data.get("text/plain", "")))
+        return _clean(data["text/html"][:LONGEST_OUTPUT])
+    return _text(data.get("text/plain", ""))
 
 
-def _text(text: str) -> Markup:
-    plain = COLOURS.sub("", text)
-    cut = plain if len(plain) <= LONGEST_OUTPUT else plain[:LONGEST_OUTPUT] + "\n[cut here]"
-    return Markup("<pre>{}</pre>").format(cut)
+def _text(text: object) -> Markup:
+    """Show text; a kernel that was tampered with may have sent anything."""
+    return Markup("<pre>{}</pre>").format(_cut(COLOURS.sub("", str(text))))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_OUTPUT else text[:LONGEST_OUTPUT] + "\n[cut here]"
+
+
+def _clean(html: str) -> Markup:
+    """Return HTML without scripts and styles, and without anything that loads by itself."""
+    schemes = {"http", "https", "data"}
+    return Markup(nh3.clean(html, attribute_filter=_kept, url_schemes=schemes))
+
+
+def _kept(tag: str, attribute: str, value: str) -> str | None:
+    """Return an attribute's value, or None to drop it: a picture is inline, a link only offered."""
+    if attribute == "src":
+        return value if PICTURE.fullmatch(value) else None
+    if attribute in ("href", "cite"):
+        return value if value.startswith(("https://", "http://")) else None
+    return value

@@ -1,12 +1,14 @@
 """A grade: one submission, graded; with its form as a file."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from medlab.classroom.referee import NOT_ATTEMPTED, ExerciseResult
+from medlab.classroom.text import one_line
 
 SCHEMA = 1
 GRADED = "graded"
+SCORED = (GRADED, NOT_ATTEMPTED)  # any other status says why there is no score
 
 
 @dataclass
@@ -29,13 +31,25 @@ class Grade:
 
     def take(self, exercises: list[ExerciseResult], notes: list[str]) -> None:
         """Add up the results of a sitting."""
-        self.exercises, self.notes = exercises, notes
+        self.exercises = [_printable(result) for result in exercises]
+        self.notes = [one_line(note) for note in notes]
         by_machine = [result for result in exercises if result.kind == "exercise"]
         self.score = sum(result.points for result in by_machine)
         self.max = sum(result.max for result in by_machine)
         if all(result.status == NOT_ATTEMPTED for result in exercises):
             self.status = NOT_ATTEMPTED
 
+    @property
+    def scored(self) -> bool:
+        """Whether the submission was graded, be it with 0."""
+        return self.status in SCORED
+
     def as_json(self) -> str:
         """Return the text of grade.json; its form is classroom/grade.schema.json."""
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _printable(result: ExerciseResult) -> ExerciseResult:
+    """Return a result whose messages, which quote learners' code, are safe to keep and to show."""
+    tests = [replace(test, message=one_line(test.message)) for test in result.tests]
+    return replace(result, message=one_line(result.message), tests=tests)

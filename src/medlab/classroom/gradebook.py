@@ -2,23 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
     DateTime,
+    Engine,
     Float,
     ForeignKey,
     Integer,
     String,
     create_engine,
     func,
+    make_url,
     select,
+    update,
 )
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    mapped_column,
+    relationship,
+    selectinload,
+)
 
-from medlab.classroom.grade import Grade
+from medlab.classroom.grade import SCORED, Grade
 from medlab.classroom.referee import ExerciseResult, TestResult
 from medlab.errors import BadInput
 
@@ -83,16 +94,16 @@ class Gradebook:
 
     def __init__(self, url: str):
         """Open or create the gradebook at a database URL; raise BadInput if that cannot be."""
+        self._engine = _engine(url)
+        self._name = self._engine.url.render_as_string(hide_password=True)
         try:
-            self._engine = create_engine(url)
             Base.metadata.create_all(self._engine)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        except (SQLAlchemyError, TypeError, ValueError) as error:
+            # Drivers raise the last two for an option in the URL that they cannot use.
             raise BadInput(
-                f"'{url}' is no gradebook URL ({error}): try sqlite:///grades.db"
+                f"the gradebook {self._name} cannot be opened ({_reason(error)}): {CHECK}"
             ) from None
-        except SQLAlchemyError as error:
-            raise BadInput(f"the gradebook {url} cannot be opened: {_reason(error)}") from None
-        self._check_version(url)
+        self._check_version()
 
     def add(self, grade: Grade) -> None:
         """Write one grade, whole or not at all."""
@@ -100,12 +111,18 @@ class Gradebook:
             session.add(_row(grade))
 
     def find(self, grade: Grade) -> Grade | None:
-        """Return the newest grade of the same student, unit, unit version, submission and seed."""
+        """Return the newest score of the same student, unit, unit version, submission and seed."""
         same = {name: getattr(grade, name) for name in KEY}
-        query = select(GradeRow).filter_by(**same).order_by(GradeRow.id.desc()).limit(1)
-        with self._session() as session:
-            row = session.scalar(query)
-            return _grade(row) if row else None
+        return self._last(SCORES.filter_by(**same))
+
+    def standing(self, student: str, unit: str) -> Grade | None:
+        """Return the grade that counts: the newest of those with a score."""
+        return self._last(SCORES.filter_by(student=student, unit=unit))
+
+    def last(self, grade: Grade) -> Grade | None:
+        """Return the newest row, with or without a score, of a grade's student, unit and file."""
+        same = {"student": grade.student, "unit": grade.unit, "file": grade.file}
+        return self._last(select(GradeRow).filter_by(**same))
 
     def history(self, student: str, unit: str) -> list[Grade]:
         """Return all grades of a student in a unit, oldest first."""
@@ -114,27 +131,44 @@ class Gradebook:
             return [_grade(row) for row in session.scalars(query)]
 
     def newest(self) -> list[Grade]:
-        """Return the newest grade of every student in every unit."""
-        last = select(func.max(GradeRow.id)).where(GradeRow.unit != "")
-        ids = last.group_by(GradeRow.student, GradeRow.unit)
-        with self._session() as session:
-            return [
-                _grade(row) for row in session.scalars(select(GradeRow).where(GradeRow.id.in_(ids)))
-            ]
+        """Return what counts for every student in every unit, as grades.csv shows it.
+
+        That is the newest submission with a score. A later one that could not be graded takes
+        no points away; the status then tells both: 'graded, then not a notebook'.
+        """
+        scored = {_whose(grade): grade for grade in self._newest(GradeRow.status.in_(SCORED))}
+        return [_with_score_of(scored.get(_whose(last)), last) for last in self._newest()]
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _check_version(self, url: str) -> None:
+    def _newest(self, *conditions) -> list[Grade]:
+        """Return the newest row of every student and unit among those that meet conditions."""
+        ids = select(func.max(GradeRow.id)).where(GradeRow.unit != "", *conditions)
+        ids = ids.group_by(GradeRow.student, GradeRow.unit)
+        query = select(GradeRow).where(GradeRow.id.in_(ids)).order_by(GradeRow.id)
+        with self._session() as session:
+            rows = session.scalars(query.options(selectinload(GradeRow.exercises)))
+            return [_grade(row) for row in rows]
+
+    def _last(self, query) -> Grade | None:
+        with self._session() as session:
+            row = session.scalar(query.order_by(GradeRow.id.desc()).limit(1))
+            return _grade(row) if row else None
+
+    def _check_version(self) -> None:
+        """Stamp a new gradebook; refuse one of another version, or one that is read-only."""
         with self._session() as session:
             found = session.scalar(select(Meta.version))
             if found is None:
                 session.add(Meta(version=VERSION))
             elif found != VERSION:
                 raise BadInput(
-                    f"the gradebook {url} is of version {found}, this medlab writes {VERSION}: "
-                    "name another with --gradebook"
+                    f"the gradebook {self._name} is of version {found}, this medlab writes "
+                    f"{VERSION}: name another with --gradebook"
                 )
+            # Writing shows now, not after the first grading, that a gradebook cannot be written.
+            session.execute(update(Meta).values(version=VERSION))
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
@@ -142,13 +176,42 @@ class Gradebook:
             with Session(self._engine) as session, session.begin():
                 yield session
         except SQLAlchemyError as error:
-            where = self._engine.url.render_as_string(hide_password=True)
-            raise BadInput(f"the gradebook {where} cannot be used: {_reason(error)}") from None
+            raise BadInput(
+                f"the gradebook {self._name} cannot be used ({_reason(error)}): {CHECK}"
+            ) from None
 
 
 # What makes a grading the same grading, so that it need not be done again.
 KEY = ("student", "unit", "unit_version", "submission_sha256", "seed")
 PLAIN = (*KEY, "file", "status", "message", "score", "max", "seconds", "notes")
+SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED))
+CHECK = "check that it is there and that you may write to it"
+
+
+def _engine(url: str) -> Engine:
+    """Return SQLAlchemy's engine; no message quotes a URL that may hold a password."""
+    try:
+        return create_engine(make_url(url))
+    except (ArgumentError, NoSuchModuleError, ValueError, TypeError):
+        raise BadInput(
+            "that is no database URL: try --gradebook sqlite:///grades.db "
+            "or postgresql+psycopg://user@host/name"
+        ) from None
+    except ImportError as error:
+        raise BadInput(
+            f"the driver of that gradebook is not installed ({error}): "
+            "for PostgreSQL, pip install 'medlab[postgresql]'"
+        ) from None
+
+
+def _whose(grade: Grade) -> tuple[str, str]:
+    return grade.student, grade.unit
+
+
+def _with_score_of(scored: Grade | None, last: Grade) -> Grade:
+    if scored is None or last.scored:
+        return last
+    return replace(scored, status=f"{scored.status}, then {last.status}", message=last.message)
 
 
 def _row(grade: Grade) -> GradeRow:
@@ -178,5 +241,5 @@ def _whole(points: float) -> float | int:
     return int(points) if float(points).is_integer() else points
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())[:200]

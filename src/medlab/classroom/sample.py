@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 from medlab.course import Syllabus, Unit, load_unit
 from medlab.course.audience import LEARNER, answered, notebook
 from medlab.course.build import text_of
+from medlab.errors import BadInput
 from medlab.files import write_text
 
 SIZE = 12  # submissions for each unit
@@ -19,13 +20,20 @@ def write_sample_class(syllabus: Syllabus, out: Path) -> Iterator[Path]:
     """Write out/<student>/<slug>.ipynb for a generated class of 12; yield the paths.
 
     Of every unit: the solution, every shipped mistake, the untouched notebook, a file that is no
-    notebook, and a notebook that raises half-way.
+    notebook, and a notebook that raises half-way. Raises BadInput for a folder that holds anything
+    but an earlier sample: nobody's real work is overwritten.
     """
+    _refuse_others(out)
     for entry in syllabus.units:
         for number, text in enumerate(_texts(load_unit(entry)), start=1):
-            path = out / f"student-{number:02}" / f"{entry.slug}.ipynb"
+            path = out / student(number) / f"{entry.slug}.ipynb"
             write_text(path, text)
             yield path
+
+
+def student(number: int) -> str:
+    """Return the name of a made-up student, from 1."""
+    return f"student-{number:02}"
 
 
 def spread_mistakes(unit: Unit, seats: int) -> list[dict[str, str]]:
@@ -39,6 +47,16 @@ def spread_mistakes(unit: Unit, seats: int) -> list[dict[str, str]]:
             dealt[seat][exercise.name] = mistake.source
             turn = seat + 1
     return dealt
+
+
+def _refuse_others(out: Path) -> None:
+    ours = {student(number) for number in range(1, SIZE + 1)}
+    try:
+        others = sorted(p.name for p in out.iterdir() if p.name not in ours) if out.exists() else []
+    except OSError as error:
+        raise BadInput(f"{out} cannot be used ({error.strerror}): name a new folder") from None
+    if others:
+        raise BadInput(f"{out} holds '{others[0]}', no made-up student: name a new folder")
 
 
 def _texts(unit: Unit) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from medlab.classroom.text import encodable
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.unit import Unit
 from medlab.errors import BadInput
@@ -58,15 +59,23 @@ def find_submissions(folder: Path) -> Iterator[Submission]:
     """Yield the notebooks at folder/<student>/*.ipynb in order; raise BadInput without students."""
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder: name the one that holds <student>/*.ipynb")
-    students = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    students = _students(folder)
     if not students:
         raise BadInput(f"{folder} holds no student folders: expected <student>/*.ipynb")
     for student in students:
-        paths = sorted(student.glob("*.ipynb"))
+        # macOS leaves "._name.ipynb" beside a notebook: hidden files are nobody's answer.
+        paths = sorted(p for p in student.glob("*.ipynb") if not p.name.startswith("."))
         if not paths:
             yield Submission(student.name, student, problem="empty", message="no notebook here")
         for path in paths:
             yield read_submission(path, student.name)
+
+
+def _students(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be read ({error.strerror}): change its rights") from None
 
 
 def read_submission(path: Path, student: str) -> Submission:
@@ -178,7 +187,8 @@ def read_cell(cell: dict) -> Cell:
         id=str(cell.get("id") or ""),
         grade_id=str(nbgrader.get("grade_id") or ""),
         cell_type=str(cell.get("cell_type")),
-        source=source if isinstance(source, str) else "",
+        # Half a surrogate pair, which JSON can spell, fits no kernel and no file.
+        source=encodable(source) if isinstance(source, str) else "",
     )
 
 

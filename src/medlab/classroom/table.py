@@ -1,26 +1,32 @@
 """A class on the terminal: a progress bar with the time left, then the grades as a table."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from medlab.classroom.grade import GRADED, Grade
 
-COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+COLUMNS = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+FIRST = "the course's own solutions go first"
+
+Tell = Callable[[int, int, Grade], None]  # done, total, the newest grade
 
 
-def with_progress(graded: Iterator[tuple[int, Grade]]) -> list[Grade]:
-    """Consume grades behind a progress bar; where nobody watches, print nothing."""
+def with_progress(graded: Generator[tuple[int, Grade], None, None]) -> list[Grade]:
+    """Consume grades behind a progress bar; where no terminal is, behind one line for each."""
     grades: list[Grade] = []
     console = Console(stderr=True)
-    with Progress(*COLUMNS, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("grading", total=None)
+    told = _bar(console) if console.is_terminal else _lines(console)
+    # Closing, so that grades.csv is written also when a person stops the run.
+    with told as tell, closing(graded):
         for left, grade in graded:
             grades.append(grade)
-            done = len(grades)
-            bar.update(task, total=done + left, completed=done, description=grade.student)
+            tell(len(grades), len(grades) + left, grade)
     return grades
 
 
@@ -29,15 +35,40 @@ def print_grades(grades: list[Grade]) -> None:
     table = Table("student", "unit", "score", "max", "status", "seconds")
     for grade in grades:
         table.add_row(
-            grade.student,
-            grade.unit or grade.file,
+            Text(grade.student),
+            Text(grade.unit or grade.file),
             f"{grade.score:g}",
             f"{grade.max:g}",
-            grade.status if grade.status == GRADED else f"[bold]{grade.status}[/]",
+            Text(grade.status, style="" if grade.status == GRADED else "bold"),
             f"{grade.seconds:.1f}",
         )
     console = Console()
     console.print(table)
     for grade in grades:
         if grade.message:
-            console.print(f"{grade.student}, {grade.file}: {grade.message}", markup=False)
+            _plain(console, f"{grade.student}, {grade.file}: {grade.message}")
+    counts = Counter(grade.status for grade in grades)
+    told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    _plain(console, f"{len(grades)} rows: {told}")
+
+
+@contextmanager
+def _bar(console: Console) -> Generator[Tell, None, None]:
+    with Progress(*COLUMNS, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(FIRST, total=None)
+        yield lambda done, total, grade: bar.update(
+            task, total=total, completed=done, description=grade.student
+        )
+
+
+@contextmanager
+def _lines(console: Console) -> Generator[Tell, None, None]:
+    yield lambda done, total, grade: _plain(
+        console,
+        f"{done} of {total}: {grade.student}, {grade.unit or grade.file}: "
+        f"{grade.score:g} of {grade.max:g}, {grade.status}",
+    )
+
+
+def _plain(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
