@@ -21,7 +21,7 @@ from medlab.classroom.engine import Judged, MedlabEngine
 from medlab.classroom.export import grades_csv
 from medlab.classroom.feedback import feedback_page
 from medlab.classroom.grade import Grade
-from medlab.classroom.gradebook import Gradebook
+from medlab.classroom.gradebook import KEY, Gradebook
 from medlab.classroom.kernel import Limits
 from medlab.classroom.referee import TIMEOUT, number, sitting_key
 from medlab.classroom.roster import submissions_of
@@ -102,7 +102,8 @@ class Classroom:
             return None
         # Another submission may have taken its place since.
         stored = _json_in(_json_path(self.feedback_path(earlier)))
-        return earlier if stored == json.loads(earlier.as_json()) else None
+        same = all(stored.get(name) == getattr(earlier, name) for name in (*KEY, "status"))
+        return earlier if same else None
 
     def _not_gradable(self, grade: Grade, submission: Submission) -> Grade:
         told = submission.message
@@ -198,11 +199,12 @@ def _json_path(page: Path) -> Path:
     return page.with_suffix(".grade.json")
 
 
-def _json_in(path: Path) -> object:
+def _json_in(path: Path) -> dict:
     try:
-        return json.loads(path.read_bytes())
+        made = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return None
+        made = None
+    return made if isinstance(made, dict) else {}
 
 
 def _without_time(grade: Grade) -> Grade:
