@@ -26,6 +26,15 @@ def in_work(tiny_course, monkeypatch):
     return work
 
 
+def test_running_the_first_cell_again_says_nothing_and_forgets_no_failure(notebook, tiny_course):
+    first_cell = "%load_ext medlab\n%unit add-two"
+    notebook.run(first_cell)
+    notebook.run(WRONG)
+    notebook.run(CHECK)
+    assert notebook.run(first_cell) == ""
+    assert "Hint 1 of 3" in notebook.run(CHECK)
+
+
 def test_a_correct_answer_passes(notebook):
     notebook.run(WRITTEN)
     assert notebook.run(CHECK) == "add: passed"

@@ -16,8 +16,9 @@ from medlab.learner.panels import Hint, Note, Panel, one_line
 
 
 def register(shell) -> None:
-    """Give an IPython shell the magics of a unit's notebook."""
-    shell.register_magics(UnitMagics(shell))
+    """Give an IPython shell the magics of a unit's notebook, once."""
+    if UnitMagics.__name__ not in shell.magics_manager.registry:
+        shell.register_magics(UnitMagics(shell))
 
 
 @magics_class
@@ -36,6 +37,8 @@ class UnitMagics(Magics):
     def unit(self, line):
         """Say which unit this notebook is: `%unit SLUG`."""
         self._entry = self._root = None
+        # Else IPython tells those who run the first cell again to reload an extension.
+        self.shell.extension_manager.loaded.discard("medlab")
         slug = line.strip()
         if not slug:
             print("write the unit's name after %unit, such as %unit dicom-to-hounsfield")
