@@ -36,6 +36,8 @@ test: setup  ## every check, as in CI
 	pytest -n $(CORES) --dist loadfile tests
 	pytest -n $(CORES) --dist loadfile --nbval solutions
 
+# Without nbgrader's menus (it is here for the tests) and without questions about news.
+lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/jupyter
 lab: setup  ## JupyterLab in work/ at your next unit; LAB="--no-browser" and the like go to it
 	@notebook=$$(medlab start --next); cd work; jupyter lab $(LAB) "$$notebook"
 

@@ -14,6 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from medlab.course import load_syllabus
+
 ROOT = Path(__file__).parents[1]
 MEDLAB = Path(sys.executable).with_name("medlab")
 HEAVY = {
@@ -156,6 +158,12 @@ def test_make_alone_lists_every_target():
     }
 
 
+def test_the_lab_shows_learners_no_menus_of_nbgrader():
+    config = json.loads(read("tools/jupyter/labconfig/page_config.json"))
+    assert config["disabledExtensions"]["@jupyter/nbgrader"]
+    assert "JUPYTER_CONFIG_PATH" in read("Makefile")
+
+
 def test_ci_runs_what_a_person_runs():
     commands = [line for line in read(".ci/run").splitlines() if line.startswith("make")]
     assert commands == ["make test"]
@@ -257,6 +265,41 @@ def prepared(checkout):
 
 def test_the_first_page_is_short():
     assert len(read("README.md").splitlines()) <= 150
+
+
+def ladder():
+    """(slug, title, hours, points, link) of each unit on the first page."""
+    row = r"^\| \[([\w-]+)\]\((\S+)\) \| (.+?) \| ([\d.]+) \| (\d+) \|"
+    return [
+        (slug, title, float(hours), int(points), link)
+        for slug, link, title, hours, points in re.findall(row, read("README.md"), re.MULTILINE)
+    ]
+
+
+def test_the_first_page_lists_the_units_of_the_syllabus():
+    units = load_syllabus(ROOT).units
+    assert ladder() == [
+        (u.slug, u.title, u.hours, u.points, u.notebook.relative_to(ROOT).as_posix()) for u in units
+    ]
+
+
+def test_the_first_page_glosses_folders_that_exist():
+    tree = re.search(r"(?s)## Folders\n\n```\n(.*?)```", read("README.md"))[1]
+    named = re.findall(r"(?m)^( *)(\S+)", tree)
+    folders = [f"src/medlab/{name}" if indent else name for indent, name in named]
+    made_by_use = {"work/", "build/"}
+    assert [
+        name for name in folders if name not in made_by_use and not (ROOT / name).exists()
+    ] == []
+    top = {path.relative_to(ROOT).parts[0] for path in tracked() if path.parent != ROOT}
+    glossed = {name.split("/")[0] for name in folders}
+    assert {name for name in top if not name.startswith(".")} <= glossed
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_links_of_a_page_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", read(page))
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_licence_texts_are_whole():
