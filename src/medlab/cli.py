@@ -185,10 +185,23 @@ def grade(
     gradebook: Annotated[str, typer.Option(help="Database URL; default OUT/gradebook.db.")] = "",
     cell_seconds: Annotated[float, typer.Option(help="Longest time of one cell or call.")] = 120,
     again: Annotated[bool, typer.Option(help="Grade also what was graded before.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write written answers here, for a person to score.")
+    ] = None,
+    blind: Annotated[bool, typer.Option(help="Codes in place of names on the sheet.")] = False,
+    scores: Annotated[Path | None, typer.Option(help="Read a filled scoring sheet.")] = None,
+    late: Annotated[
+        Path | None, typer.Option(help="CSV of times: student, unit, handed_in, due, excused.")
+    ] = None,
+    late_percent: Annotated[float, typer.Option(help="Off for each day begun.")] = 10,
+    late_grace: Annotated[float, typer.Option(help="Minutes that do not count.")] = 0,
+    late_floor: Annotated[float, typer.Option(help="Percent that always stay.")] = 0,
 ) -> None:
     """Grade a class: hidden tests run here, learners' code in kernels of its own."""
+    from medlab.classroom.desk import Desk
     from medlab.classroom.grading import grade_class, open_classroom
     from medlab.classroom.kernel import Limits
+    from medlab.classroom.late import LatePolicy
     from medlab.classroom.table import print_grades, with_progress
     from medlab.course import find_course, load_syllabus
 
@@ -198,5 +211,76 @@ def grade(
     classroom = open_classroom(
         syllabus, out, submissions, gradebook, seed=seed, again=again, limits=Limits(cell_seconds)
     )
-    print_grades(with_progress(grade_class(classroom, submissions, unit)))
+    desk = Desk(classroom, submissions, unit)
+    if late:
+        desk.take_times(late, LatePolicy(late_percent, late_grace, late_floor))
+    if scores:
+        _say_scores(*desk.take_scores(scores))
+    grades = desk.settle(with_progress(grade_class(classroom, submissions, unit)))
+    print_grades(grades, classroom.gradebook.lateness())
+    if sheet:
+        print(f"scoring sheet: {sheet} ({desk.write_sheet(sheet, blind)} answers await a score)")
     print(f"grades: {out / 'grades.csv'}\nfeedback: {out / 'feedback'}")
+
+
+def _say_scores(count: int, remarks: list[str]) -> None:
+    for remark in remarks:
+        print(f"medlab: {remark}", file=sys.stderr)
+    print(f"{count} scores read")
+
+
+GRADEBOOK = Annotated[str, typer.Option(help="Database URL; default gradebook.db beside --out.")]
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="The HTML page to write.")],
+    gradebook: GRADEBOOK = "",
+) -> None:
+    """Show what a class found hard: difficulty, discrimination and slips of each exercise."""
+    from medlab.classroom.gradebook import open_earlier
+    from medlab.classroom.report import report_page
+    from medlab.files import write_text
+
+    write_text(out, report_page(open_earlier(gradebook, out.parent).newest()))
+    print(f"report: {out}")
+
+
+@app.command()
+def similar(
+    submissions: Annotated[Path, typer.Argument(help="Holds <student>/*.ipynb.")],
+    out: Annotated[Path, typer.Option(help="The HTML page to write.")],
+    unit: Annotated[str, typer.Option(help="Compare this unit only.")] = "",
+) -> None:
+    """Show answers that are alike: something to look at, never a verdict."""
+    from medlab.classroom.roster import submissions_of
+    from medlab.classroom.similarity import compare, similarity_page
+    from medlab.course import find_course, load_syllabus, load_unit
+    from medlab.files import write_text
+
+    syllabus = load_syllabus(find_course())
+    entries = [syllabus.find(unit)] if unit else syllabus.units
+    units = {entry.slug: load_unit(entry) for entry in entries}
+    pairs, compared = compare(units, submissions_of(submissions, unit, units))
+    write_text(out, similarity_page(pairs, compared))
+    print(f"{len(pairs)} pairs to look at: {out}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    format_: Annotated[str, typer.Option("--format", help="canvas, moodle or csv.")] = "csv",
+    gradebook: GRADEBOOK = "",
+) -> None:
+    """Write the newest grades for another gradebook: Canvas, Moodle or a plain table."""
+    from medlab.classroom.export_lms import awaiting, exported
+    from medlab.classroom.gradebook import open_earlier
+    from medlab.course import find_course, load_syllabus
+    from medlab.files import write_text
+
+    book = open_earlier(gradebook, out.parent)
+    grades = book.newest()
+    write_text(out, exported(format_, grades, book.lateness(), load_syllabus(find_course())))
+    print(f"{len(grades)} grades: {out}")
+    if awaiting(grades):
+        print(f"{awaiting(grades)} written answers still await a person: they are not in it")

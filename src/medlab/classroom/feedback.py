@@ -5,6 +5,7 @@ the page loads nothing and allows no script. Hidden tests are not on it.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import nh3
@@ -13,21 +14,35 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 
 from medlab.classroom.grade import Grade
+from medlab.classroom.late import Lateness
 from medlab.classroom.text import encodable
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.unit import Unit
 
 MARKS = {"passed": "✓", "not attempted": "○", "awaits a person": "…"}
+MARKS |= {"scored by a person": "✓", "partly": "◐"}
 LOST = "✗"
 IMAGES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 LONGEST_OUTPUT = 20_000  # characters of one answer or one text output that are shown
 PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
+# Nothing that a learner writes can hold these marks: HTML comments are cleaned away or escaped.
+HANDED_IN = re.compile(r"<!-- handed in: (\w+) -->\n(.*?)\n<!-- end -->", re.DOTALL)
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of terminals, in tracebacks
 
 
-def feedback_page(grade: Grade, unit: Unit | None, notebook: NotebookNode | None) -> str:
-    """Return a self-contained HTML page about one submission."""
+def feedback_page(
+    grade: Grade,
+    unit: Unit | None,
+    notebook: NotebookNode | None,
+    late: Lateness | None = None,
+    kept: Mapping[str, Markup] | None = None,
+) -> str:
+    """Return a self-contained HTML page about one submission.
+
+    kept holds what an earlier page showed of each answer, from handed_in: it stands in place of
+    the notebook's cells, which may have no outputs when a grade changes without another run.
+    """
     folder = Path(__file__).parent / "templates"
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -37,10 +52,17 @@ def feedback_page(grade: Grade, unit: Unit | None, notebook: NotebookNode | None
         grade=grade,
         title=unit.entry.title if unit else grade.unit or grade.file,
         cells=cells,
+        late=late,
+        kept=kept or {},
         mark=lambda status: MARKS.get(status, LOST),
         style=Markup((folder / "feedback.css").read_text(encoding="utf-8")),
     )
     return encodable(page)
+
+
+def handed_in(page: str) -> dict[str, Markup]:
+    """Return what a feedback page shows of each answer, by the exercise's name."""
+    return {name: Markup(html) for name, html in HANDED_IN.findall(page)}
 
 
 def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:

@@ -1,9 +1,10 @@
 """The gradebook: every grading that was ever done, in SQLite or any database of SQLAlchemy's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import (
     JSON,
@@ -30,7 +31,9 @@ from sqlalchemy.orm import (
 )
 
 from medlab.classroom.grade import SCORED, Grade
+from medlab.classroom.late import Lateness
 from medlab.classroom.referee import ExerciseResult, TestResult
+from medlab.classroom.scores import Level, Score
 from medlab.errors import BadInput
 
 VERSION = 1
@@ -89,6 +92,30 @@ class ExerciseRow(Base):
     tests: Mapped[list] = mapped_column(JSON)
 
 
+class ScoreRow(Base):
+    """What a person said of one text; another text of the same student is another row."""
+
+    __tablename__ = "score"
+
+    student: Mapped[str] = mapped_column(String(255), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(255), primary_key=True)
+    question: Mapped[str] = mapped_column(String(255), primary_key=True)
+    answer_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    levels: Mapped[list] = mapped_column(JSON)
+    comment: Mapped[str] = mapped_column(String)
+
+
+class LatenessRow(Base):
+    """What a student's late work in a unit keeps."""
+
+    __tablename__ = "lateness"
+
+    student: Mapped[str] = mapped_column(String(255), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(255), primary_key=True)
+    keeps: Mapped[float] = mapped_column(Float)  # percent of the earned points
+    reason: Mapped[str] = mapped_column(String)
+
+
 class Gradebook:
     """Store and find grades."""
 
@@ -139,8 +166,36 @@ class Gradebook:
         scored = {_whose(grade): grade for grade in self._newest(GradeRow.status.in_(SCORED))}
         return [_with_score_of(scored.get(_whose(last)), last) for last in self._newest()]
 
+    def put_scores(self, scores: Iterable[Score]) -> None:
+        """Write persons' scores, all or none; one of the same answer is replaced."""
+        self._replace(ScoreRow(**asdict(score)) for score in scores)
+
+    def scores(self) -> dict[tuple, Score]:
+        """Return every person's score by student, unit, question and SHA-256 of the answer."""
+        with self._session() as session:
+            found = [_score(row) for row in session.scalars(select(ScoreRow))]
+        return {score.key: score for score in found}
+
+    def put_lateness(self, found: Iterable[Lateness]) -> None:
+        """Write what late work keeps, all or none; one of the same student and unit is replaced."""
+        self._replace(LatenessRow(**asdict(one)) for one in found)
+
+    def lateness(self) -> dict[tuple[str, str], Lateness]:
+        """Return what late work keeps, by student and unit."""
+        with self._session() as session:
+            rows = list(session.scalars(select(LatenessRow)))
+            return {
+                (row.student, row.unit): Lateness(row.student, row.unit, row.keeps, row.reason)
+                for row in rows
+            }
+
     def close(self) -> None:
         self._engine.dispose()
+
+    def _replace(self, rows: Iterable[Base]) -> None:
+        with self._session() as session:
+            for row in rows:
+                session.merge(row)
 
     def _newest(self, *conditions) -> list[Grade]:
         """Return the newest row of every student and unit among those that meet conditions."""
@@ -179,6 +234,14 @@ class Gradebook:
             raise BadInput(
                 f"the gradebook {self._name} cannot be used ({_reason(error)}): {CHECK}"
             ) from None
+
+
+def open_earlier(url: str, folder: Path) -> Gradebook:
+    """Open a gradebook that is there: at a database URL, else at folder/gradebook.db."""
+    path = folder / "gradebook.db"
+    if not url and not path.is_file():
+        raise BadInput(f"{path} does not exist: grade first, or name one with --gradebook")
+    return Gradebook(url or f"sqlite:///{path.resolve()}")
 
 
 # What makes a grading the same grading, so that it need not be done again.
@@ -227,6 +290,11 @@ def _grade(row: GradeRow) -> Grade:
     plain = {name: getattr(row, name) for name in PLAIN}
     plain |= {"score": _whole(row.score), "max": _whole(row.max)}
     return Grade(**plain, exercises=[_exercise(exercise) for exercise in row.exercises])
+
+
+def _score(row: ScoreRow) -> Score:
+    levels = tuple(Level(**level) for level in row.levels)
+    return Score(row.student, row.unit, row.question, row.answer_sha256, levels, row.comment)
 
 
 def _exercise(row: ExerciseRow) -> ExerciseResult:

@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
+import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class TestResult:
     max: int
     status: str
     message: str  # for the learner, one line
+    seconds: float = field(default=0.0, compare=False)  # of wall-clock time; no part of the grade
 
 
 @dataclass
@@ -54,6 +56,11 @@ class Referee:
 
     def judge(self, test: HiddenTest, learner: Learner) -> TestResult:
         """Run one hidden test; whatever the learner's code does is a result, never an exception."""
+        started = time.perf_counter()
+        result = self._judged(test, learner)
+        return replace(result, seconds=round(time.perf_counter() - started, 3))
+
+    def _judged(self, test: HiddenTest, learner: Learner) -> TestResult:
         try:
             self._run(test, learner)
         except AssertionError as error:

@@ -36,6 +36,7 @@ class Item:
     discrimination: float | None  # -1 to 1
     why_not: str  # why there is no discrimination
     slips: tuple[tuple[str, int], ...]  # a message and how many students met it
+    seconds: float  # median time of its hidden tests, where it was attempted
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,14 @@ def _item(name: str, grades: list[Grade]) -> Item:
         discrimination=figure,
         why_not=why_not,
         slips=tuple(_slips(results)),
+        seconds=float(np.median(_seconds(results) or [0.0])),
     )
+
+
+def _seconds(results: list[ExerciseResult]) -> list[float]:
+    """Return how long the hidden tests of each attempt ran: mostly the learner's own code."""
+    attempts = [result for result in results if result.status != NOT_ATTEMPTED]
+    return [sum(test.seconds for test in result.tests) for result in attempts]
 
 
 def _slips(results: list[ExerciseResult]) -> list[tuple[str, int]]:
@@ -144,8 +152,13 @@ def _slips(results: list[ExerciseResult]) -> list[tuple[str, int]]:
         first = {NUMBER.sub("#", message): message for message in sorted(lost) if message}
         for shape, message in first.items():
             wordings.setdefault(shape, Counter())[message] += 1
-    counted = [(seen.most_common(1)[0][0], seen.total()) for seen in wordings.values()]
+    counted = [(_wording(seen), seen.total()) for seen in wordings.values()]
     return sorted(counted, key=lambda slip: (-slip[1], slip[0]))[:SLIPS]
+
+
+def _wording(seen: Counter) -> str:
+    commonest = seen.most_common(1)[0][0]
+    return commonest if len(seen) == 1 else f"{commonest} (or with other numbers)"
 
 
 def _scores_plot(unit: UnitReport) -> Markup:

@@ -32,8 +32,7 @@ def as_it_was(text: str) -> str:
 def table(rows: Iterable[Sequence]) -> str:
     """Return rows as the text of a CSV file in which nothing is a formula."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([harmless(value) for value in row] for row in rows)
+    csv.writer(text).writerows([harmless(value) for value in row] for row in rows)
     return text.getvalue()
 
 

@@ -1,7 +1,8 @@
 """A class on the terminal: a progress bar with the time left, then the grades as a table."""
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medlab.classroom.grade import GRADED, Grade
+from medlab.classroom.late import Lateness
 
 COLUMNS = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
 FIRST = "the course's own solutions go first"
@@ -30,10 +32,18 @@ def with_progress(graded: Generator[tuple[int, Grade], None, None]) -> list[Grad
     return grades
 
 
-def print_grades(grades: list[Grade]) -> None:
-    """Print one row for each submission, and what needs a person's eye."""
+def print_grades(
+    grades: list[Grade], lateness: Mapping[tuple[str, str], Lateness] | None = None
+) -> None:
+    """Print one row for each submission, and what needs a person's eye.
+
+    With lateness, the score that is left stands beside the machine's, and why below.
+    """
     table = Table("student", "unit", "score", "max", "status", "seconds")
-    for grade in grades:
+    late = [lateness.get((grade.student, grade.unit)) for grade in grades] if lateness else []
+    if any(late):
+        table.add_column("after lateness")
+    for grade, found in itertools.zip_longest(grades, late):
         table.add_row(
             Text(grade.student),
             Text(grade.unit or grade.file),
@@ -41,12 +51,16 @@ def print_grades(grades: list[Grade]) -> None:
             f"{grade.max:g}",
             Text(grade.status, style="" if grade.status == GRADED else "bold"),
             f"{grade.seconds:.1f}",
+            *([f"{found.reduced(grade.score):g}" if found else ""] if any(late) else []),
         )
     console = Console()
     console.print(table)
     for grade in grades:
         if grade.message:
             _plain(console, f"{grade.student}, {grade.file}: {grade.message}")
+    for found in filter(None, late):
+        if found.keeps < 100:
+            _plain(console, f"{found.student}, {found.unit}: {found.reason}")
     counts = Counter(grade.status for grade in grades)
     told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     _plain(console, f"{len(grades)} rows: {told}")
