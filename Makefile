@@ -8,24 +8,32 @@ BIN := .venv/bin
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
 # One thread per process: the tests and the grader already run one process per core.
-test demo build bench: export OMP_NUM_THREADS := 1
-test demo build: export MEDLAB_SCALE := ci
+test demo demo-cluster build bench: export OMP_NUM_THREADS := 1
+test demo demo-cluster build: export MEDLAB_SCALE := ci
 # The programs of .venv find each other (a kernel's python, jupyter's commands).
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lab build bench lint format lock clean
+.PHONY: help setup demo demo-cluster test lab build bench lint format lock clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 setup:  ## .venv from requirements.lock; nothing to do when it is up to date
 	@tools/setup.sh
 
+# The demo's class is generated: where no jail can be built, limits will do, and a line says so.
+JAIL = $$(python -m medlab.classroom.housing)
+
 demo: setup  ## build the course, make a sample class, grade it, print the gradebook
 	@medlab build
 	@medlab sample --out build/demo/submissions
-	@medlab grade build/demo/submissions --out build/demo
+	@medlab grade build/demo/submissions --out build/demo --jail $(JAIL)
 	@echo "one page to open in a browser: $$(ls build/demo/feedback/student-02/*.html | head -n 1)"
+
+demo-cluster: setup  ## the demo's class on a Dask cluster of two workers on this machine
+	@medlab build
+	@medlab sample --out build/demo/submissions
+	@MEDLAB_JAIL=$(JAIL) python tools/demo_cluster.py build/demo/submissions build/demo-cluster
 
 test: setup  ## every check, as in CI
 	@tools/postgresql.sh

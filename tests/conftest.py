@@ -1,10 +1,19 @@
 """A small course that tests can take apart, made anew for each test."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from medlab.classroom import housing
 from medlab.course import Syllabus, Unit, load_syllabus, load_unit
+
+# Where no jail can be built, the tests of the jail and of attacks skip, and the others say by name
+# that they grade under limits alone.
+if "MEDLAB_JAIL" not in os.environ and all(
+    housing.problem_with(kind) for kind in (housing.NAMESPACES, housing.BUBBLEWRAP)
+):
+    os.environ["MEDLAB_JAIL"] = housing.LIMITS
 
 TINY = Path(__file__).parent / "tiny"
 

@@ -152,7 +152,7 @@ def test_a_target_sets_up_first(target):
 
 def test_make_alone_lists_every_target():
     listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = re.findall(r"^([a-z]+):(?!=)", read("Makefile"), flags=re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):(?!=)", read("Makefile"), flags=re.MULTILINE)
     assert {f"make {target}" for target in targets} == {
         " ".join(line.split()[:2]) for line in listing.splitlines()
     }
@@ -336,8 +336,7 @@ RESULTS = sorted((ROOT / "benchmarks/results").glob("*.json"))
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_a_committed_result_matches_the_page(path):
     assert recorder().faults_of(json.loads(path.read_text())) == []
-    assert re.fullmatch(r"[a-z0-9_]+-\d{4}-\d\d-\d\d", path.stem)
-    assert (ROOT / "benchmarks" / f"{path.stem[:-11]}.py").is_file()
+    assert (ROOT / "benchmarks" / f"{path.stem}.py").is_file()
 
 
 def test_the_page_names_every_kind_of_figure():

@@ -1,5 +1,6 @@
 """The command line: parsing and printing, nothing else. Rooms are imported when a command runs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -185,6 +186,11 @@ def grade(
     gradebook: Annotated[str, typer.Option(help="Database URL; default OUT/gradebook.db.")] = "",
     cell_seconds: Annotated[float, typer.Option(help="Longest time of one cell or call.")] = 120,
     again: Annotated[bool, typer.Option(help="Grade also what was graded before.")] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Sittings at a time; 0: one per core.")] = 0,
+    jail: Annotated[
+        str, typer.Option(envvar="MEDLAB_JAIL", help="auto, namespaces, bubblewrap or limits.")
+    ] = "auto",
+    dask: Annotated[str, typer.Option(help="Address of a Dask scheduler.")] = "",
     sheet: Annotated[
         Path | None, typer.Option(help="Write written answers here, for a person to score.")
     ] = None,
@@ -209,8 +215,18 @@ def grade(
     if unit:
         syllabus.find(unit)
     classroom = open_classroom(
-        syllabus, out, submissions, gradebook, seed=seed, again=again, limits=Limits(cell_seconds)
+        syllabus,
+        out,
+        submissions,
+        gradebook,
+        seed=seed,
+        again=again,
+        limits=Limits(cell_seconds),
+        workers=workers or os.cpu_count() or 1,
+        jail=jail,
+        dask=dask,
     )
+    print(f"jail: {classroom.jail}")
     desk = Desk(classroom, submissions, unit)
     if late:
         desk.take_times(late, LatePolicy(late_percent, late_grace, late_floor))

@@ -26,6 +26,7 @@ class Grade:
     score: float = 0  # from the exercises; written answers count once a person has scored them
     max: float = 0
     seconds: float = 0  # of wall-clock time on the grader's machine
+    jail: str = ""  # what kept the learner's code apart: namespaces, bubblewrap or limits
     exercises: list[ExerciseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

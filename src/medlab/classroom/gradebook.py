@@ -68,6 +68,7 @@ class GradeRow(Base):
     score: Mapped[float] = mapped_column(Float)
     max: Mapped[float] = mapped_column(Float)
     seconds: Mapped[float] = mapped_column(Float)
+    jail: Mapped[str] = mapped_column(String(20))
     notes: Mapped[list] = mapped_column(JSON)
     graded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     exercises: Mapped[list["ExerciseRow"]] = relationship(
@@ -246,7 +247,7 @@ def open_earlier(url: str, folder: Path) -> Gradebook:
 
 # What makes a grading the same grading, so that it need not be done again.
 KEY = ("student", "unit", "unit_version", "submission_sha256", "seed")
-PLAIN = (*KEY, "file", "status", "message", "score", "max", "seconds", "notes")
+PLAIN = (*KEY, "file", "status", "message", "score", "max", "seconds", "jail", "notes")
 SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED))
 CHECK = "check that it is there and that you may write to it"
 

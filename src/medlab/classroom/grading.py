@@ -5,28 +5,28 @@ run and of the gradebook's history; it takes no earlier points away.
 """
 
 import contextlib
+import functools
+import hashlib
 import json
 import math
 import os
 import secrets
-import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import papermill
-
-from medlab.classroom.engine import Judged, MedlabEngine
 from medlab.classroom.export import grades_csv
 from medlab.classroom.feedback import feedback_page
 from medlab.classroom.grade import Grade
 from medlab.classroom.gradebook import KEY, Gradebook
+from medlab.classroom.housing import AUTO, choose, house
 from medlab.classroom.kernel import Limits
-from medlab.classroom.referee import TIMEOUT, number, sitting_key
+from medlab.classroom.referee import TIMEOUT, sitting_key
 from medlab.classroom.roster import submissions_of
-from medlab.classroom.submission import Restored, Submission, find_submissions, restore
+from medlab.classroom.submission import Cell, Submission, find_submissions, read_cell
 from medlab.classroom.text import file_name, one_line
+from medlab.classroom.workers import Crew, Sat, Task
 from medlab.course import Syllabus, Unit, load_unit
 from medlab.course.audience import answered
 from medlab.errors import BadInput
@@ -35,6 +35,10 @@ from medlab.files import write_text
 SECRET = "sitting.secret"  # without it nobody can foresee a student's random numbers
 LOG = "grading.log"  # tracebacks, for the instructor alone
 FAILED = "the grader failed on this notebook: your instructor can find out why"
+
+
+# Does tasks, here or elsewhere, and yields each with what came of it.
+Runner = Callable[[Iterable[Task]], Iterator[tuple[Task, Sat]]]
 
 
 @dataclass
@@ -48,30 +52,32 @@ class Classroom:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     again: bool = False  # grade also what has been graded before
+    jail: str = AUTO
+    workers: int = 1
+    dask: str = ""  # address of a scheduler; empty: workers on this machine
     _units: dict[str, Unit] = field(default_factory=dict)
     _rehearsed: set[str] = field(default_factory=set)
 
     def __post_init__(self):
-        papermill.engines.papermill_engines.register("medlab", MedlabEngine)
+        self.jail = choose(self.jail)
 
-    def grade(self, submission: Submission) -> Grade:
-        """Grade one submission, or say why not; only a broken course raises."""
-        grade = self._blank(submission)
-        if submission.problem:
-            return self._not_gradable(grade, submission)
-        earlier = self._earlier(grade)
-        if earlier:
-            return earlier
-        unit = self.unit(submission.slug)
-        self._rehearse(unit)
-        return self._sit(grade, unit, submission)
+    def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
+        """Yield the grade of each submission, or why it has none; only a broken course raises.
 
-    def prepare(self, submissions: list[Submission]) -> None:
-        """Let the solutions of all units that come up sit; raise BadInput before any grade."""
-        for submission in submissions:
-            grade = self._blank(submission)
-            if not submission.problem and not self._earlier(grade):
-                self._rehearse(self.unit(submission.slug))
+        First those that need no sitting, then the others as they are done.
+        """
+        to_sit: list[tuple[Grade, Submission]] = []
+        # All at once, so that a broken unit is found before anything is graded.
+        blanks = [(self._blank(submission), submission) for submission in submissions]
+        for grade, submission in blanks:
+            if submission.problem:
+                yield self._not_gradable(grade, submission.problem, submission.message)
+            elif earlier := self._earlier(grade):
+                yield earlier
+            else:
+                to_sit.append((grade, submission))
+        if to_sit:
+            yield from self._sit(to_sit)
 
     def unit(self, slug: str) -> Unit:
         """Return a unit, parsed once."""
@@ -105,79 +111,79 @@ class Classroom:
         same = all(stored.get(name) == getattr(earlier, name) for name in (*KEY, "status"))
         return earlier if same else None
 
-    def _not_gradable(self, grade: Grade, submission: Submission) -> Grade:
-        told = submission.message
+    def _not_gradable(self, grade: Grade, status: str, message: str) -> Grade:
         counts = self.gradebook.standing(grade.student, grade.unit) if grade.unit else None
         if counts:
-            told += f" (until then {counts.score:g} of {counts.max:g} from an earlier file count)"
-        grade = replace(grade, status=submission.problem, message=told)
+            message += (
+                f" (until then {counts.score:g} of {counts.max:g} from an earlier file count)"
+            )
+        grade = replace(grade, status=status, message=message)
         last = self.gradebook.last(grade)
         self._write_feedback(grade, feedback_page(grade, self._units.get(grade.unit), None))
         if last is None or _without_time(last) != _without_time(grade):
             self.gradebook.add(grade)
         return grade
 
-    def _rehearse(self, unit: Unit) -> None:
-        """Let the course's own solution sit first: a class is not graded by a broken test."""
-        if unit.slug in self._rehearsed:
+    def _sit(self, to_sit: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
+        """Rehearse the units, then let all sit; yield each grade when it is kept."""
+        with self._runner(len(to_sit)) as run:
+            self._rehearse({submission.slug for _, submission in to_sit}, run)
+            grades = {}
+            for grade, submission in to_sit:
+                task = self._task(submission.slug, submission.student, submission.cells)
+                grades[task.name] = (grade, task)
+            for task, sat in run([task for _, task in grades.values()]):
+                yield self._finish(grades[task.name][0], sat)
+
+    @contextlib.contextmanager
+    def _runner(self, sittings: int) -> Iterator[Runner]:
+        if self.dask:
+            from medlab.classroom.cluster import run_on_cluster
+
+            yield functools.partial(run_on_cluster, self.dask)
             return
-        judged = self._rehearsal(unit)
-        lost = next(
-            (r for r in judged.exercises if r.kind == "exercise" and r.points != r.max), None
+        with Crew(min(self.workers, sittings)) as crew:
+            yield crew.run
+
+    def _rehearse(self, slugs: set[str], run: Runner) -> None:
+        """Let the course's own solutions sit first: a class is not graded by a broken test."""
+        tasks = []
+        for slug in sorted(slugs - self._rehearsed):
+            unit = self.unit(slug)
+            solved = answered(unit, {e.name: e.solution for e in unit.exercises})
+            tasks.append(self._task(slug, "", tuple(map(read_cell, solved.cells))))
+        for task, sat in run(tasks):
+            _check_rehearsal(task.unit, sat)
+            self._rehearsed.add(task.unit.slug)
+
+    def _task(self, slug: str, student: str, cells: tuple[Cell, ...]) -> Task:
+        unit = self.unit(slug)
+        key = sitting_key(self.secret, slug, student, self.seed)
+        return Task(
+            name=_name(unit, student, cells, key),
+            unit=unit,
+            cells=cells,
+            key=key,
+            jail=self.jail,
+            limits=self.limits,
+            # On a cluster every worker makes its own.
+            housing=None if self.dask else house(self.jail, unit.entry.libraries),
         )
-        if lost:
-            raise BadInput(
-                f"{unit.entry.source}: the solution of '{lost.name}' scores {lost.points} of "
-                f"{lost.max} ({lost.message}): {_mend(lost.status)}; nothing was graded"
-            )
-        self._rehearsed.add(unit.slug)
 
-    def _rehearsal(self, unit: Unit) -> Judged:
-        solved = answered(unit, {e.name: e.solution for e in unit.exercises})
+    def _finish(self, grade: Grade, sat: Sat) -> Grade:
+        """Keep what came of a sitting; one that went wrong never stops a class."""
+        done = replace(grade, seconds=sat.seconds, jail=self.jail)
         try:
-            return self._judge(unit, Restored(solved), student="")
+            if sat.judged is None:
+                raise RuntimeError(sat.trouble)
+            done.take(sat.judged.exercises, sat.judged.notes)
+            page = feedback_page(done, self.unit(grade.unit), sat.judged.notebook)
         except Exception as error:
-            self._log(unit.entry.source)
-            raise BadInput(
-                f"the course's own solution of '{unit.slug}' cannot be run "
-                f"({one_line(str(error))[:200]}): see {self.out / LOG}; nothing was graded"
-            ) from None
-
-    def _sit(self, grade: Grade, unit: Unit, submission: Submission) -> Grade:
-        started = time.perf_counter()
-        try:
-            judged = self._judge(unit, restore(unit, submission.cells), submission.student)
-            sat = replace(grade, seconds=round(time.perf_counter() - started, 2))
-            sat.take(judged.exercises, judged.notes)
-            page = feedback_page(sat, unit, judged.notebook)
-        except Exception:
-            # One submission never stops a class.
-            self._log(submission.path)
-            failed = replace(submission, problem="could not be graded", message=FAILED)
-            return self._not_gradable(grade, failed)
-        self._write_feedback(sat, page)
-        self.gradebook.add(sat)
-        return sat
-
-    def _judge(self, unit: Unit, restored: Restored, student: str) -> Judged:
-        """Run a notebook through papermill with the referee as its engine."""
-        key = sitting_key(self.secret, unit.slug, student, self.seed)
-        delivered: list[Judged] = []
-        # papermill raises at the end because a cell did; the referee has judged that by then.
-        with contextlib.suppress(papermill.PapermillExecutionError):
-            papermill.execute_notebook(
-                restored.notebook,
-                None,
-                parameters={"SEED": number(key, "SEED") % 2**31},
-                engine_name="medlab",
-                progress_bar=False,
-                unit=unit,
-                notes=restored.notes,
-                key=key,
-                limits=self.limits,
-                deliver=delivered.append,
-            )
-        return delivered[0]
+            self._log(grade, sat.trouble or "".join(traceback.format_exception(error)))
+            return self._not_gradable(grade, "could not be graded", FAILED)
+        self._write_feedback(done, page)
+        self.gradebook.add(done)
+        return done
 
     def _write_feedback(self, grade: Grade, page: str) -> None:
         """Write the page, then grade.json, which vouches for the page."""
@@ -185,10 +191,30 @@ class Classroom:
         write_text(path, page)
         write_text(_json_path(path), grade.as_json())
 
-    def _log(self, path: Path) -> None:
-        entry = f"{path}\n{traceback.format_exc()}\n".encode("utf-8", "backslashreplace")
+    def _log(self, grade: Grade, trouble: str) -> None:
+        entry = f"{grade.student}/{grade.file}\n{trouble}\n".encode("utf-8", "backslashreplace")
         with contextlib.suppress(OSError), (self.out / LOG).open("ab") as log:
             log.write(entry)
+
+
+def _name(unit: Unit, student: str, cells: tuple[Cell, ...], key: bytes) -> str:
+    """Name a sitting by all that decides its outcome, so that no other is taken for it."""
+    content = hashlib.sha256(f"{unit.version} {key.hex()} {cells!r}".encode(errors="replace"))
+    return f"{unit.slug}/{student}/{content.hexdigest()[:16]}"
+
+
+def _check_rehearsal(unit: Unit, sat: Sat) -> None:
+    where = f"{unit.entry.source}: the unit's own solution"
+    if sat.judged is None:
+        raise BadInput(
+            f"{where} could not be graded: {one_line(sat.trouble.strip().splitlines()[-1])}"
+        )
+    for result in sat.judged.exercises:
+        if result.kind == "exercise" and result.points != result.max:
+            raise BadInput(
+                f"{where} of '{result.name}' scores {result.points} of {result.max} "
+                f"({result.message}): {_mend(result.status)}; nothing was graded"
+            )
 
 
 def _mend(status: str) -> str:
@@ -234,12 +260,11 @@ def grade_class(classroom: Classroom, folder: Path, slug: str = "") -> Iterator[
     at the end, or when the caller stops early.
     """
     found = submissions_of(folder, slug, [unit.slug for unit in classroom.syllabus.units])
-    classroom.prepare(found)
     grades: list[Grade] = []
     try:
-        for left, submission in zip(range(len(found) - 1, -1, -1), found, strict=True):
-            grades.append(classroom.grade(submission))
-            yield left, grades[-1]
+        for grade in classroom.grade(found):
+            grades.append(grade)
+            yield len(found) - len(grades), grade
     finally:
         write_text(classroom.out / "grades.csv", grades_csv(_all_known(classroom, grades)))
 

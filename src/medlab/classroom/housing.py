@@ -97,9 +97,7 @@ def problem_with(kind: str) -> str:
         return _try([*_bubblewrap(Path(folder)), sys.executable, "-c", "pass"])
 
 
-def house(
-    kind: str, libraries: tuple[str, ...] = (), allowance: Allowance | None = None
-) -> Housing:
+def house(kind: str, libraries: tuple[str, ...] = ()) -> Housing:
     """Return housing for kernels that will import these libraries, with a warm parent if it can.
 
     Parents live as long as this process. Raises BadInput if none can be started.
@@ -152,3 +150,16 @@ def _bubblewrap(sockets: Path) -> list[str]:
         options += ["--size", str(Allowance().disk_bytes), "--tmpfs", folder]
     options += ["--dir", "/learner/work", "--dir", "/learner/home"]
     return [*options, "--bind", str(sockets), str(sockets), "--chdir", "/learner/work", "--"]
+
+
+def main() -> None:
+    """Print the strongest jail that works here, or 'limits' and, on stderr, why it must do."""
+    try:
+        print(choose(AUTO))
+    except BadInput as problem:
+        print(f"medlab: {problem}", file=sys.stderr)
+        print(LIMITS)
+
+
+if __name__ == "__main__":
+    main()

@@ -29,7 +29,7 @@ def with_progress(graded: Generator[tuple[int, Grade], None, None]) -> list[Grad
         for left, grade in graded:
             grades.append(grade)
             tell(len(grades), len(grades) + left, grade)
-    return grades
+    return sorted(grades, key=lambda grade: (grade.student, grade.unit, grade.file))
 
 
 def print_grades(

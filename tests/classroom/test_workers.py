@@ -1,0 +1,99 @@
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from medlab.classroom.housing import LIMITS, Housing
+from medlab.classroom.submission import read_cell
+from medlab.classroom.workers import Crew, Task, sit
+from medlab.course.audience import answered
+
+SOLVED = {"add": "def add(a, b): return a + b", "mean": "def mean(v): return 0"}
+
+
+@pytest.fixture
+def task(tiny_unit):
+    def make(name, **answers):
+        cells = tuple(map(read_cell, answered(tiny_unit, SOLVED | answers).cells))
+        return Task(name, tiny_unit, cells, b"key", LIMITS, housing=Housing())
+
+    return make
+
+
+def points(sat):
+    return {result.name: result.points for result in sat.judged.exercises}
+
+
+def test_a_sitting_is_judged_and_timed(task):
+    sat = sit(task("one"))
+    assert points(sat) == {"add": 2, "mean": 0, "why": 0}
+    assert sat.seconds > 0
+    assert sat.trouble == ""
+
+
+def test_what_goes_wrong_is_told_and_not_raised(task):
+    broken = task("one")
+    sat = sit(Task("one", None, broken.cells, b"key", LIMITS, housing=Housing()))
+    assert sat.judged is None
+    assert "AttributeError" in sat.trouble
+
+
+def test_a_crew_does_every_task_once(task):
+    names = [f"s{number}" for number in range(5)]
+    with Crew(2) as crew:
+        done = [(done.name, points(sat)["add"]) for done, sat in crew.run(map(task, names))]
+    assert sorted(done) == [(name, 2) for name in names]
+
+
+def test_a_lost_worker_costs_nobody_a_grade(task):
+    """The sittings that were under way are done again by another worker."""
+    with Crew(2) as crew:
+        running = crew.run([task(f"s{number}") for number in range(4)])
+        first, _ = next(running)
+        victim = crew._workers[0]._process.pid
+        os.kill(victim, signal.SIGKILL)
+        rest = {done.name: sat for done, sat in running}
+    assert {first.name, *rest} == {"s0", "s1", "s2", "s3"}
+    assert all(points(sat)["add"] == 2 for sat in rest.values())
+
+
+def test_a_sitting_that_kills_every_worker_is_given_up(task):
+    """Its row says so and the others are done."""
+    with Crew(1) as crew:
+        killer = threading.Thread(target=kill_workers, args=(crew, "bad"))
+        killer.start()
+        done = {
+            task.name: sat.trouble
+            for task, sat in crew.run([task("bad", add=SLEEPY), task("good")])
+        }
+        killer.join()
+    assert done["good"] == ""
+    assert "the worker was lost with bad" in done["bad"]
+
+
+SLEEPY = "import time\ntime.sleep(4)\ndef add(a, b): return a + b"
+
+
+def kill_workers(crew, name):
+    """Kill whichever worker is at this sitting, twice."""
+    killed = set()
+    deadline = time.monotonic() + 60
+    while len(killed) < 2 and time.monotonic() < deadline:
+        for worker in list(crew._workers):
+            pid = worker._process.pid
+            if worker.task and worker.task.name == name and pid not in killed:
+                time.sleep(0.5)
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        time.sleep(0.05)
+
+
+def test_no_worker_and_no_kernel_outlives_its_crew(task):
+    before = set(psutil.Process().children(recursive=True))
+    with Crew(1) as crew:
+        list(crew.run([task("one")]))
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not [p for p in left if "resource_tracker" not in " ".join(p.cmdline())]
