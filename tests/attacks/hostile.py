@@ -1,7 +1,7 @@
 """One class with every attacker of this folder in it, graded by the command that people use.
 
-A test file says what its attackers hand in (`ATTACKS`, by name). All of them sit in one class, since
-a class starts slowly; a file that is run alone has a class of its own attackers. In a source,
+A test file says what its attackers hand in (`ATTACKS`, by name). All sit in one class, since a
+class starts slowly; a file that is run alone has a class of its own attackers. In a source,
 words such as @PORT@ stand for what only the class knows.
 """
 

@@ -14,8 +14,6 @@ def fill(folder):
                     total += file.write(bytes(10**7))
         except OSError:
             pass
-        if total and not number:
-            first = total
         if number > 3:
             return total
     return total
@@ -28,7 +26,6 @@ for place in places:
         total += fill(place)
     except OSError:
         pass
-print("FILLED", total)
 """
 MANY = """
 import itertools, os
@@ -43,15 +40,14 @@ for folder in ("/tmp", "/dev/shm", "/learner/work"):
 print("MADE", made)
 """
 ATTACKS = {
-    "disk-filled": Attack({"mean": FILL}, added=(("exercise-add", "x = 1"),)),
+    "disk-filled": Attack({"mean": FILL}),
     "disk-many-files": Attack({"mean": MANY}),
 }
 
 
 def test_a_full_disk_is_the_learners_own(graded):
+    # How far it comes is asserted in tests/classroom/test_jail.py, with a smaller disk.
     graded.holds("disk-filled", 2)
-    said = graded.said("disk-filled")
-    assert int(said.split("FILLED ")[1].split()[0]) < 1_000_000_000
 
 
 def test_files_without_end_are_the_learners_own(graded):

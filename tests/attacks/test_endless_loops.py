@@ -20,7 +20,7 @@ ATTACKS = {
     "endless": Attack({"mean": PLAIN}),
     "endless-deaf": Attack({"mean": DEAF}),
     "endless-in-c": Attack({"mean": IN_C}),
-    "endless-call": Attack({"mean": f"def mean(values): {PLAIN}"}),
+    "endless-call": Attack({"mean": "def mean(values):\n    while True: pass"}),
     "endless-between": Attack(added=(("exercise-add", DEAF),)),
 }
 

@@ -23,7 +23,7 @@ attempt("v6", socket.AF_INET6, socket.SOCK_STREAM, ("::1", @PORT@))
 attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0@MARK@")
 attempt("path", socket.AF_UNIX, socket.SOCK_STREAM, "@SOCKET@")
 attempt("vsock", 40, socket.SOCK_STREAM, (2, @PORT@))
-for family, kind in ((socket.AF_PACKET, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_RAW), (38, 5)):
+for family, kind in ((17, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_RAW), (38, 5)):
     try:
         socket.socket(family, kind)
         reached.append(str(family))

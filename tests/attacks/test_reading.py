@@ -8,10 +8,10 @@ import os
 found = []
 WANTED = ("syllabus.yaml", "add-two.py", "rubrics.yaml", "gradebook.db", "sitting.secret")
 for folder, folders, names in os.walk("/"):
-    if folder in ("/proc", "/sys", "/usr"):
+    if folder in ("/proc", "/usr") or folder.endswith("site-packages"):
         folders.clear()
-    found += [os.path.join(folder, n) for n in names if n in WANTED or n.endswith(".ipynb")]
-for path in ("@FOLDER@", "@FOLDER@/c", "@FOLDER@/in", "@FOLDER@/out", "/etc/shadow", "/home"):
+    found += [os.path.join(folder, n) for n in names if n in WANTED or n.endswith("two.ipynb")]
+for path in ("@FOLDER@/c", "@FOLDER@/in", "@FOLDER@/out", "/etc/shadow", "/home"):
     found += [path] if os.path.exists(path) else []
 
 def mean(values): return 0
@@ -30,7 +30,7 @@ for path in glob.glob("/proc/*/environ") + glob.glob("/proc/*/cmdline"):
     found += [path for word in (b"MEDLAB_COURSE", b"MEDLAB_SECRET", b"secret-") if word in text]
 for path in glob.glob("/proc/*/root") + glob.glob("/proc/*/cwd"):
     try:
-        found += [path] if os.path.exists(path + "/work/medlab") or len(os.listdir(path)) > 99 else []
+        found += [path] if set(os.listdir(path)) & {"boot", "home", "var", "opt"} else []
     except OSError:
         continue
 
@@ -43,8 +43,8 @@ MEMORY = r"""
 import gc, re
 
 WANTED = re.compile(
-    rb"MEDLAB_SECRE[T]|MEDLAB_COURS[E]|negative numbers keep their sig[n]|NaN is left ou[t]"
-    rb"|sum divided by coun[t]|gradebook[.]d[b]|BEGIN SOLUTIO[N]|clinician-answe[r]"
+    rb"MEDLAB_SECRE[T]=|MEDLAB_COURS[E]=|negative numbers keep their sig[n]|NaN is left ou[t]"
+    rb"|sum divided by coun[t]|gradebook[.]d[b]|clinician-answe[r]"
 )
 found = set()
 with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
@@ -80,9 +80,11 @@ for name in os.listdir("/proc/self/fd"):
     found += [] if target.startswith(private) else [target]
     if target.startswith("socket:"):
         one = socket.socket(fileno=os.dup(int(name)))
-        if one.family != socket.AF_UNIX or one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            own = "/sockets/" in str(one.getsockname())
-            found += [] if own else [str(one)]
+        if one.family == socket.AF_UNIX:
+            listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            found += [str(one)] if listens and "/sockets/" not in one.getsockname() else []
+        elif target[8:-1] not in open("/proc/net/tcp").read():  # not in the jail's own network
+            found.append(str(one))
 
 def mean(values): return 0
 

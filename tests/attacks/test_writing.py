@@ -7,14 +7,14 @@ import os
 
 written = set()
 for folder, folders, names in os.walk("/"):
-    if folder == "/proc":
+    if folder == "/proc" or folder.count("/") > 3:
         folders.clear()
     try:
         open(os.path.join(folder, "@MARK@"), "w").close()
         written.add(folder)
     except OSError:
         pass
-for path in ("@FOLDER@/@MARK@", "@FOLDER@/c/x", "/etc/passwd", "/proc/sysrq-trigger", "/dev/null/x"):
+for path in ("@FOLDER@/@MARK@", "@FOLDER@/c/x", "/etc/passwd", "/proc/sysrq-trigger"):
     try:
         open(path, "a").write("x")
         written.add(path)

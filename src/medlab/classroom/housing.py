@@ -41,8 +41,15 @@ class Housing:
     def command(self, sockets: Path) -> list[str]:
         """Return the command of a cold kernel."""
         kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        limited = [sys.executable, "-m", "medlab.classroom.limited", self._allowance(), *kernel]
-        return [*_bubblewrap(sockets), *limited] if self.kind == BUBBLEWRAP else limited
+        if sys.platform == "win32":  # which has neither limits nor exec
+            return kernel
+        limited = [*_module("limited"), self._allowance(), self.kind, *kernel]
+        if self.kind != BUBBLEWRAP:
+            return limited
+        watched = [*_module("watched"), self._allowance(), str(sockets)]
+        # In there the grader is not to be seen, which would look as if it were gone.
+        alone = "--IPKernelApp.parent_handle=0"
+        return [*watched, *_bubblewrap(sockets, self.allowance), *limited, alone]
 
     def request(self, folder: Path) -> dict:
         """Return what a warm parent's keeper is told about a kernel."""
@@ -90,11 +97,15 @@ def problem_with(kind: str) -> str:
     if kind == NAMESPACES:
         if not warm.is_possible():
             return "this system has no namespaces of Linux"
-        return _try([sys.executable, "-P", "-m", "medlab.classroom.jail"])
+        return _try(_module("jail"))
     if shutil.which("bwrap") is None:
         return "bwrap is not installed"
+    if os.geteuid() == 0:
+        return "in bubblewrap root stays root, whom no limit on processes stops"
     with tempfile.TemporaryDirectory() as folder:
-        return _try([*_bubblewrap(Path(folder)), sys.executable, "-c", "pass"])
+        limited = [*_module("limited"), json.dumps(Allowance().as_dict()), BUBBLEWRAP]
+        jailed = _bubblewrap(Path(folder), Allowance())
+        return _try([*jailed, *limited, sys.executable, "-c", "pass"])
 
 
 def house(kind: str, libraries: tuple[str, ...] = ()) -> Housing:
@@ -137,29 +148,22 @@ def _try(command: list[str]) -> str:
     return (done.stderr.strip().splitlines() or ["it failed"])[-1]
 
 
-def _bubblewrap(sockets: Path) -> list[str]:
+def _module(name: str) -> list[str]:
+    """Return the command of one of these modules; -P: none is taken from the working folder."""
+    return [sys.executable, "-P", "-m", f"medlab.classroom.{name}"]
+
+
+def _bubblewrap(sockets: Path, allowance: Allowance) -> list[str]:
     """Return bwrap and its options for a jail like the one of namespaces."""
-    options = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    options = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    # The writable folders first: what must be readable may lie in one of them.
+    for folder in ("/tmp", "/learner", "/dev/shm"):
+        options += ["--size", str(allowance.disk_bytes), "--tmpfs", folder]
     for path in jail.readable():
         if os.path.islink(path):
             options += ["--symlink", os.readlink(path), path]
         else:
             options += ["--ro-bind", path, path]
-    options += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/tmp", "/learner", "/dev/shm"):
-        options += ["--size", str(Allowance().disk_bytes), "--tmpfs", folder]
     options += ["--dir", "/learner/work", "--dir", "/learner/home"]
     return [*options, "--bind", str(sockets), str(sockets), "--chdir", "/learner/work", "--"]
-
-
-def main() -> None:
-    """Print the strongest jail that works here, or 'limits' and, on stderr, why it must do."""
-    try:
-        print(choose(AUTO))
-    except BadInput as problem:
-        print(f"medlab: {problem}", file=sys.stderr)
-        print(LIMITS)
-
-
-if __name__ == "__main__":
-    main()

@@ -136,13 +136,18 @@ def become_nobody(number: int) -> None:
     seccomp.apply()
 
 
-def memory_bytes(enough: int = 0, proc: Path = Path("/proc")) -> int:
-    """Return the memory of all processes in the jail, in bytes, without that of files.
+def memory_bytes(enough: int = 0) -> int:
+    """Return the memory of all processes that /proc shows, in bytes, without that of files.
 
     Forked processes share pages; they are told apart, which costs time, only when the plain sum
     is larger than enough.
     """
-    folders = [folder for folder in proc.iterdir() if folder.name.isdigit()]
+    folders = [folder for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    return memory_of(folders, enough)
+
+
+def memory_of(folders: list[Path], enough: int = 0) -> int:
+    """Return the memory of the processes of these folders of /proc, as memory_bytes."""
     plain = sum(_plain_bytes(folder) for folder in folders)
     if plain <= enough:
         return plain

@@ -121,7 +121,7 @@ class Kernel:
             return Ran("timeout", ran.outputs, f"stopped after {self.limits.cell_seconds:g} s")
         except KernelDied:
             return Ran("killed", ran.outputs, "the kernel died")
-        if reply["status"] != "ok":
+        if reply.get("status") != "ok":
             ran.status = "error"
             ran.error = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
         return ran
@@ -197,7 +197,9 @@ class Kernel:
             channel = next(c for c in channels if c.socket is socket)
             # The learner's process can send anything; what is no message is as good as silence.
             with contextlib.suppress(Exception):
-                yield channel.get_msg(timeout=0)
+                message = channel.get_msg(timeout=0)
+                if _is_sound(message):
+                    yield message
 
 
 class Kept:
@@ -219,7 +221,10 @@ class Kept:
 
     def _add(self, message: dict) -> None:
         outputs = self._ran.outputs
-        output = output_from_msg(message)
+        try:
+            output = output_from_msg(message)
+        except Exception:
+            return  # forged: no kernel of Jupyter's sends such an output
         if self._left <= 0:
             output = NotebookNode(output_type="stream", name="stderr", text="[output cut here]\n")
         if output.output_type == "stream" and outputs and _same_stream(outputs[-1], output):
@@ -229,6 +234,12 @@ class Kept:
 
 
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
+
+
+def _is_sound(message: dict) -> bool:
+    """Tell whether a message, which a learner's process may have forged, has the parts it needs."""
+    mappings = (message["header"], message["parent_header"], message["content"])
+    return all(isinstance(part, dict) for part in mappings) and isinstance(message["msg_type"], str)
 
 
 def _same_stream(before: NotebookNode, output: NotebookNode) -> bool:

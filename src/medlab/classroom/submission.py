@@ -63,6 +63,10 @@ def find_submissions(folder: Path) -> Iterator[Submission]:
     if not students:
         raise BadInput(f"{folder} holds no student folders: expected <student>/*.ipynb")
     for student in students:
+        if student.is_symlink():
+            told = "a link to another folder: hand in the notebook itself"
+            yield Submission(student.name, student, problem="not a notebook", message=told)
+            continue
         # macOS leaves "._name.ipynb" beside a notebook: hidden files are nobody's answer.
         paths = sorted(p for p in student.glob("*.ipynb") if not p.name.startswith("."))
         if not paths:

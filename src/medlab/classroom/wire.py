@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 TAG = "!"  # a mapping with this key stands for something that JSON has no word for
 ARRAY_KINDS = "biufcSUmM"
 MAX_DEPTH = 60
+MOST_VALUES = 5_000_000  # in one text; more would fill the reader's memory
+MOST_KEYS = 20_000  # of a set or dict, but for text: numbers can be chosen so that all collide
+LONGEST_TYPE = 40  # characters of an array's type
 
 
 class NotPlain(TypeError):
@@ -33,11 +36,13 @@ def loads(text: str, other: Callable[[dict], object] | None = None) -> object:
 
     `other` makes a value of a tagged mapping that is not plain data.
     """
+    if sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise ValueError("too many values")
     try:
         return _decode(json.loads(text), other or _unknown)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"malformed: {error}") from None
 
 
@@ -116,7 +121,7 @@ def _decode(value: object, other: Callable) -> object:
 def _decode_array(value: dict, other: Callable) -> object:
     import numpy as np
 
-    dtype = np.dtype(str(value["dtype"]))
+    dtype = np.dtype(str(value["dtype"])[:LONGEST_TYPE])
     shape = tuple(int(n) for n in value["shape"])
     raw = from_base64(value["of"])
     if dtype.kind not in ARRAY_KINDS or (dtype.itemsize == 0 and raw):
@@ -132,11 +137,18 @@ def _decode_float(value: dict, other: Callable) -> float:
 
 
 def _decode_set(value: dict, other: Callable) -> set:
-    return {_decode(item, other) for item in value["of"]}
+    return set(_keys(value["of"], other))
 
 
 def _decode_dict(value: dict, other: Callable) -> dict:
-    return {_decode(k, other): _decode(v, other) for k, v in value["of"]}
+    keys = _keys([key for key, _ in value["of"]], other)
+    return dict(zip(keys, (_decode(item, other) for _, item in value["of"]), strict=True))
+
+
+def _keys(raw: list, other: Callable) -> list:
+    if sum(not isinstance(key, str) for key in raw) > MOST_KEYS:
+        raise ValueError("too many keys that are no text")
+    return [_decode(key, other) for key in raw]
 
 
 _DECODERS: dict[object, Callable] = {

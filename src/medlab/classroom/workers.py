@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -137,6 +138,8 @@ class Worker:
 
     def __init__(self):
         context = multiprocessing.get_context("spawn")
+        # A spawned process would look for modules in the working folder, among submissions perhaps.
+        os.environ["PYTHONSAFEPATH"] = "1"
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs,))
         self._process.start()

@@ -1,0 +1,52 @@
+import pytest
+
+from medlab.classroom import housing
+from medlab.classroom.housing import Housing, choose, house
+from medlab.errors import BadInput
+
+
+@pytest.fixture
+def problems(monkeypatch):
+    """What is wrong with each jail, to be filled by the test."""
+    found = {housing.NAMESPACES: "", housing.BUBBLEWRAP: ""}
+    monkeypatch.setattr(housing, "problem_with", found.__getitem__)
+    return found
+
+
+def test_auto_takes_the_strongest_that_works(problems):
+    assert choose("auto") == "namespaces"
+    problems["namespaces"] = "not here"
+    assert choose("auto") == "bubblewrap"
+
+
+def test_auto_refuses_limits_and_says_what_to_do(problems):
+    problems |= {"namespaces": "not allowed", "bubblewrap": "bwrap is not installed"}
+    with pytest.raises(BadInput, match=r"not allowed.*--jail limits, which leaves open reading"):
+        choose("auto")
+
+
+def test_limits_is_taken_if_asked_for_by_name(problems):
+    assert choose("limits") == "limits"
+    assert house("limits") == Housing("limits")
+
+
+def test_a_jail_that_does_not_work_is_refused_by_its_name(problems):
+    problems["bubblewrap"] = "bwrap is not installed"
+    with pytest.raises(BadInput, match="bwrap is not installed"):
+        choose("bubblewrap")
+
+
+def test_an_unknown_jail_is_refused():
+    with pytest.raises(BadInput, match="there is no jail 'box'"):
+        choose("box")
+
+
+def test_every_kind_says_what_it_leaves_open():
+    assert set(housing.LEAVES_OPEN) == set(housing.KINDS) - {"auto"}
+
+
+def test_namespaces_and_nothing_else_need_a_parent():
+    with pytest.raises(ValueError, match="parent"):
+        Housing("namespaces")
+    with pytest.raises(ValueError, match="parent"):
+        Housing("limits", address="x")
