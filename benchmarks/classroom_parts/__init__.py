@@ -1,0 +1,1 @@
+"""What benchmarks/classroom.py is made of."""
