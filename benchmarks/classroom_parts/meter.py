@@ -113,7 +113,7 @@ def adopt_orphans():
 
 
 def descendants(processes, but=()):
-    """Return those of the processes, (pid, start), that descend from this one, but not from some."""
+    """Return the processes, (pid, start), that descend from this one, but not through some."""
     children = {}
     for who, (parent, _) in processes.items():
         children.setdefault(parent, []).append(who)
