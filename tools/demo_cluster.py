@@ -12,7 +12,7 @@ from distributed import LocalCluster
 
 def main():
     submissions, out = sys.argv[1:]
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         command = ["medlab", "grade", submissions, "--out", out]
         command += ["--dask", cluster.scheduler_address]
         print(" ".join(command), flush=True)

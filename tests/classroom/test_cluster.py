@@ -24,7 +24,7 @@ main()
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
         yield made
 
 
@@ -46,7 +46,7 @@ def test_a_cluster_grades_as_this_machine_does(cluster, tiny_unit):
 
 def test_a_lost_workers_sittings_are_done_again_elsewhere(tiny_unit):
     slow = "import time\ntime.sleep(1)\ndef add(a, b): return a + b"
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
         given = tasks(tiny_unit, 4, slow)
         running = run_on_cluster(made.scheduler_address, given)
         done = [next(running)]
@@ -69,7 +69,7 @@ def test_a_nonsense_address_is_one_line(monkeypatch, tiny_unit):
 
 def test_a_cluster_without_workers_is_one_line(tiny_unit):
     with (
-        LocalCluster(n_workers=0, dashboard_address=None) as empty,
+        LocalCluster(n_workers=0, dashboard_address=":0") as empty,
         pytest.raises(BadInput, match="has no workers"),
     ):
         list(run_on_cluster(empty.scheduler_address, tasks(tiny_unit, 1)))
@@ -81,21 +81,20 @@ def test_a_worker_of_another_version_is_named(cluster, tiny_unit, monkeypatch):
         list(run_on_cluster(cluster.scheduler_address, tasks(tiny_unit, 1)))
 
 
-def test_a_worker_without_medlab_is_named(tiny_unit):
-    with LocalCluster(n_workers=0, dashboard_address=None) as made:
-        options = ["--no-nanny", "--no-dashboard", "--nthreads", "1"]
-        command = [sys.executable, "-c", WITHOUT_MEDLAB, made.scheduler_address, *options]
-        worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            wait_for_worker(made)
-            with pytest.raises(BadInput, match=r"worker tcp://.* has no medlab: install medlab"):
-                list(run_on_cluster(made.scheduler_address, tasks(tiny_unit, 1)))
-        finally:
-            worker.kill()
-            worker.wait()
+def test_a_worker_without_medlab_is_named(cluster, tiny_unit):
+    options = ["--no-nanny", "--no-dashboard", "--nthreads", "1"]
+    command = [sys.executable, "-c", WITHOUT_MEDLAB, cluster.scheduler_address, *options]
+    worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_workers(cluster, 3)
+        with pytest.raises(BadInput, match=r"worker tcp://.* has no medlab: install medlab"):
+            list(run_on_cluster(cluster.scheduler_address, tasks(tiny_unit, 1)))
+    finally:
+        worker.kill()
+        worker.wait()
 
 
-def wait_for_worker(made):
-    deadline = time.monotonic() + 30
-    while not made.scheduler.workers and time.monotonic() < deadline:
+def wait_for_workers(cluster, count):
+    deadline = time.monotonic() + 60
+    while len(cluster.scheduler.workers) < count and time.monotonic() < deadline:
         time.sleep(0.1)

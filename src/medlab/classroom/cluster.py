@@ -47,10 +47,10 @@ def _check_workers(client, address: str) -> None:
     if not client.scheduler_info()["workers"]:
         raise BadInput(f"the cluster at {address} has no workers: start some with 'dask worker'")
     for worker, version in client.run(_version, on_error="return").items():
-        if isinstance(version, ImportError):
-            raise BadInput(f"worker {worker} has no medlab: install medlab {medlab.__version__}")
-        if isinstance(version, Exception):
+        if isinstance(version, OSError):
             continue  # it went away just now; others do its work
+        if not isinstance(version, str):
+            raise BadInput(f"worker {worker} has no medlab: install medlab {medlab.__version__}")
         if version != medlab.__version__:
             told = f"worker {worker} has medlab {version}, this grader {medlab.__version__}"
             raise BadInput(f"{told}: install the same version on both")
