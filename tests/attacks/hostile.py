@@ -90,7 +90,7 @@ class Class:
         write_course(self.root)
         self.unit = load_unit(load_syllabus(self.root).find(SLUG))
         self._listeners = [_listener(socket.AF_INET, ("0.0.0.0", 0))]
-        self._listeners.append(_listener(socket.AF_UNIX, f"\0{MARK}"))
+        self._listeners.append(_listener(socket.AF_UNIX, f"\0{folder}"))
         self._listeners.append(_listener(socket.AF_UNIX, str(folder / "s")))
         self._others_gradebook()
 

@@ -20,7 +20,7 @@ for host in ("127.0.0.1", "0.0.0.0", "localhost", "10.0.0.1", "169.254.169.254",
     attempt(host, socket.AF_INET, socket.SOCK_STREAM, (host, @PORT@))
     attempt(host, socket.AF_INET, socket.SOCK_DGRAM, (host, 53))
 attempt("v6", socket.AF_INET6, socket.SOCK_STREAM, ("::1", @PORT@))
-attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0@MARK@")
+attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0@FOLDER@")
 attempt("path", socket.AF_UNIX, socket.SOCK_STREAM, "@SOCKET@")
 attempt("vsock", 40, socket.SOCK_STREAM, (2, @PORT@))
 for family, kind in ((17, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_RAW), (38, 5)):
