@@ -1,7 +1,9 @@
+import dataclasses
 import subprocess
 import sys
 import time
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -45,6 +47,8 @@ def test_a_cluster_grades_as_this_machine_does(cluster, tiny_unit):
 
 
 def test_a_lost_workers_sittings_are_done_again_elsewhere(tiny_unit):
+    # Should the scheduler miss the death, it is to notice sooner than after its five minutes.
+    dask.config.set({"distributed.scheduler.worker-ttl": "20s"})
     slow = "import time\ntime.sleep(1)\ndef add(a, b): return a + b"
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
         given = tasks(tiny_unit, 4, slow)
@@ -79,6 +83,13 @@ def test_a_worker_of_another_version_is_named(cluster, tiny_unit, monkeypatch):
     monkeypatch.setattr(medlab, "__version__", "9.9")
     with pytest.raises(BadInput, match=r"worker tcp://.* has medlab .*, this grader 9\.9"):
         list(run_on_cluster(cluster.scheduler_address, tasks(tiny_unit, 1)))
+
+
+def test_a_worker_that_cannot_build_the_jail_is_named(cluster, tiny_unit):
+    [task] = tasks(tiny_unit, 1)
+    unknown = dataclasses.replace(task, jail="a tower")
+    with pytest.raises(BadInput, match=r"worker tcp://.*: there is no jail 'a tower'"):
+        list(run_on_cluster(cluster.scheduler_address, [unknown]))
 
 
 def test_a_worker_without_medlab_is_named(cluster, tiny_unit):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import medlab
+from medlab.classroom.housing import choose, house
 from medlab.classroom.workers import Sat, Task, sit
 from medlab.errors import BadInput
 
@@ -19,8 +20,10 @@ def run_on_cluster(address: str, tasks: Iterable[Task]) -> Iterator[tuple[Task, 
     """
     from distributed import as_completed
 
+    tasks = list(tasks)
     with _client(address) as client:
         _check_workers(client, address)
+        _warm_up(client, {(task.jail, task.unit.entry.libraries) for task in tasks})
         futures = {
             client.submit(sit, task, key=f"medlab-{task.name}", retries=RETRIES, pure=False): task
             for task in tasks
@@ -59,6 +62,23 @@ def _check_workers(client, address: str) -> None:
 def _version() -> str:
     """Return a worker's version of medlab; a worker without it fails to import this."""
     return medlab.__version__
+
+
+def _warm_up(client, houses: set[tuple[str, tuple[str, ...]]]) -> None:
+    """Let all workers import the libraries at the same time, and find out who has no jail."""
+    for worker, problem in client.run(_open_houses, houses, on_error="return").items():
+        if isinstance(problem, str) and problem:
+            raise BadInput(f"worker {worker}: {problem}")
+
+
+def _open_houses(houses: set[tuple[str, tuple[str, ...]]]) -> str:
+    """Start warm parents on a worker; return why that cannot be, or an empty text."""
+    try:
+        for kind, libraries in houses:
+            house(choose(kind), libraries)
+    except BadInput as problem:
+        return str(problem)
+    return ""
 
 
 def _result(future) -> Sat:

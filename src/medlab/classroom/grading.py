@@ -125,15 +125,28 @@ class Classroom:
         return grade
 
     def _sit(self, to_sit: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
-        """Rehearse the units, then let all sit; yield each grade when it is kept."""
+        """Let the solutions and the class sit; yield each grade when it is kept.
+
+        A class is not graded by a broken test: until every solution has full marks, what has been
+        judged already waits.
+        """
         with self._runner(len(to_sit)) as run:
-            self._rehearse({submission.slug for _, submission in to_sit}, run)
-            grades = {}
-            for grade, submission in to_sit:
-                task = self._task(submission.slug, submission.student, submission.cells)
-                grades[task.name] = (grade, task)
-            for task, sat in run([task for _, task in grades.values()]):
-                yield self._finish(grades[task.name][0], sat)
+            rehearsals = self._rehearsals({submission.slug for _, submission in to_sit})
+            tasks = [
+                self._task(submission.slug, submission.student, submission.cells)
+                for _, submission in to_sit
+            ]
+            grades = {task.name: grade for task, (grade, _) in zip(tasks, to_sit, strict=True)}
+            held: list[tuple[Task, Sat]] = []
+            for task, sat in run([*rehearsals.values(), *tasks]):
+                if rehearsals.pop(task.name, None):
+                    _check_rehearsal(task.unit, sat)
+                    self._rehearsed.add(task.unit.slug)
+                else:
+                    held.append((task, sat))
+                while held and not rehearsals:
+                    done, sat = held.pop(0)
+                    yield self._finish(grades[done.name], sat)
 
     @contextlib.contextmanager
     def _runner(self, sittings: int) -> Iterator[Runner]:
@@ -145,16 +158,14 @@ class Classroom:
         with Crew(min(self.workers, sittings)) as crew:
             yield crew.run
 
-    def _rehearse(self, slugs: set[str], run: Runner) -> None:
-        """Let the course's own solutions sit first: a class is not graded by a broken test."""
+    def _rehearsals(self, slugs: set[str]) -> dict[str, Task]:
+        """Return a sitting of each unit's own solution, by the task's name."""
         tasks = []
         for slug in sorted(slugs - self._rehearsed):
             unit = self.unit(slug)
             solved = answered(unit, {e.name: e.solution for e in unit.exercises})
             tasks.append(self._task(slug, "", tuple(map(read_cell, solved.cells))))
-        for task, sat in run(tasks):
-            _check_rehearsal(task.unit, sat)
-            self._rehearsed.add(task.unit.slug)
+        return {task.name: task for task in tasks}
 
     def _task(self, slug: str, student: str, cells: tuple[Cell, ...]) -> Task:
         unit = self.unit(slug)
@@ -248,6 +259,7 @@ def open_classroom(
     if not math.isfinite(seconds) or seconds <= 0:
         raise BadInput(f"--cell-seconds is {seconds:g}: give a number above 0")
     _check_folders(out, submissions)
+    _make_folder(out)
     secret = os.environ.get("MEDLAB_SECRET") or _secret(out / SECRET)
     book = Gradebook(gradebook or f"sqlite:///{(out / 'gradebook.db').resolve()}")
     return Classroom(syllabus, out, book, secret, **options)
@@ -291,10 +303,17 @@ def _check_folders(out: Path, submissions: Path) -> None:
         raise BadInput(f"--out {out} is a file: choose a folder")
 
 
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        told = f"{out} cannot be made ({error.strerror}): choose another --out"
+        raise BadInput(told) from None
+
+
 def _secret(path: Path) -> str:
     """Return the instructor's secret, making one that only they can read."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             _write_secret(path)
         secret = path.read_bytes().hex()

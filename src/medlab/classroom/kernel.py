@@ -21,6 +21,7 @@ from nbformat.v4 import output_from_msg
 
 from medlab.classroom.answering import ANSWER
 from medlab.classroom.housing import Housing
+from medlab.classroom.warm import Forked
 
 START_SECONDS = 60
 LARGEST_MESSAGE = 200_000_000  # bytes; a kernel that sends more is cut off
@@ -149,6 +150,11 @@ class Kernel:
         if self._client is not None:
             with contextlib.suppress(Exception):
                 self._client.stop_channels()
+        if isinstance(process, Forked):
+            # Ended here first, since the manager looks only every tenth of a second.
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(INTERRUPT_SECONDS)
         with contextlib.suppress(Exception):
             self._manager.shutdown_kernel(now=True)
         if isinstance(process, subprocess.Popen) and hasattr(os, "killpg"):

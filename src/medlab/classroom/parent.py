@@ -29,8 +29,17 @@ SETTINGS = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     # ipykernel would set it before pyplot is imported; here pyplot may come first.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # nobody sets a breakpoint here
 }
-ALWAYS = ("ipykernel.kernelapp", "ipykernel.ipkernel", "medlab.classroom.answering")
+ALWAYS = (
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "ipykernel.debugger",  # a kernel's start imports it
+    "IPython.core.magics.extension",
+    "medlab.classroom.answering",
+    "medlab.learner.magics",
+    "medlab.course",
+)
 WATCH_SECONDS = 0.25  # between two looks at a jail's memory
 
 

@@ -1,6 +1,7 @@
 """Sittings as units of work: done here in processes of their own, or anywhere medlab is."""
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -89,6 +90,8 @@ class Crew:
         self._workers: list[Worker] = []
 
     def __enter__(self) -> "Crew":
+        # All at once: they import what they need while the first parent does the same.
+        self._workers = [Worker() for _ in range(self._size)]
         return self
 
     def __exit__(self, *_) -> None:
@@ -181,6 +184,7 @@ def _work(connection: Connection) -> None:
         from medlab.classroom import linux
 
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    importlib.import_module("papermill")  # now, and not during the first sitting
     with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send(sit(connection.recv()))
