@@ -73,7 +73,7 @@ def refused(ran) -> str:
         ("grade class --out file", "--out file is a file: choose a folder"),
         ("grade class --out file/deep", "file/deep"),
         # Nobody, not even root, can make a folder there.
-        ("grade class --out /proc/nosuch", "/proc/nosuch/sitting.secret cannot be written"),
+        ("grade class --out /proc/nosuch", "/proc/nosuch cannot be made"),
         ("sample --out /proc/nosuch", "cannot be written"),
         ("grade class --out class/out", "lies in the submissions' folder"),
         ("grade class --out class", "lies in the submissions' folder"),

@@ -1,4 +1,4 @@
-"""Write files so that a reader never finds half of one."""
+"""Write files so that a reader never finds half of one; make folders that hold sockets."""
 
 import os
 import tempfile
@@ -33,3 +33,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         mend = "make room and its folder writable, or name another"
         raise BadInput(f"{path} cannot be written ({error.strerror}): {mend}") from None
+
+
+def folder_for_sockets() -> tempfile.TemporaryDirectory:
+    """Make a temporary folder whose path is short: a socket's may have about 100 characters.
+
+    Where the folder for temporary files has a long path itself, /tmp serves.
+    """
+    here = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(prefix="medlab-", dir=here if len(here) <= 50 else "/tmp")

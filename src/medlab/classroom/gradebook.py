@@ -1,5 +1,6 @@
 """The gradebook: every grading that was ever done, in SQLite or any database of SQLAlchemy's."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -20,7 +21,14 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -125,13 +133,26 @@ class Gradebook:
         self._engine = _engine(url)
         self._name = self._engine.url.render_as_string(hide_password=True)
         try:
-            Base.metadata.create_all(self._engine)
+            self._create_tables()
         except (SQLAlchemyError, TypeError, ValueError) as error:
             # Drivers raise the last two for an option in the URL that they cannot use.
             raise BadInput(
                 f"the gradebook {self._name} cannot be opened ({_reason(error)}): {CHECK}"
             ) from None
         self._check_version()
+
+    def _create_tables(self, tries: int = 5) -> None:
+        """Make the tables and stamp them, unless another grader is just doing so."""
+        try:
+            Base.metadata.create_all(self._engine)
+            with Session(self._engine) as session, session.begin():
+                if session.scalar(select(Meta.version)) is None:
+                    session.add(Meta(version=VERSION))
+        except (IntegrityError, OperationalError, ProgrammingError):
+            if tries == 1:
+                raise
+            time.sleep(0.2)
+            self._create_tables(tries - 1)
 
     def add(self, grade: Grade) -> None:
         """Write one grade, whole or not at all."""
@@ -213,12 +234,10 @@ class Gradebook:
             return _grade(row) if row else None
 
     def _check_version(self) -> None:
-        """Stamp a new gradebook; refuse one of another version, or one that is read-only."""
+        """Refuse a gradebook of another version, or one that is read-only."""
         with self._session() as session:
             found = session.scalar(select(Meta.version))
-            if found is None:
-                session.add(Meta(version=VERSION))
-            elif found != VERSION:
+            if found != VERSION:
                 raise BadInput(
                     f"the gradebook {self._name} is of version {found}, this medlab writes "
                     f"{VERSION}: name another with --gradebook"

@@ -16,6 +16,7 @@ from medlab.classroom.referee import ExerciseResult, Referee, TestResult
 from medlab.classroom.submission import is_untouched
 from medlab.course.audience import EMPTY_ANSWER, tests_behind
 from medlab.course.unit import HiddenTest, Unit
+from medlab.files import folder_for_sockets
 
 # Called with a cell and None before it runs, and with what came of it after.
 Watch = Callable[[NotebookNode, Ran | None], None]
@@ -51,8 +52,7 @@ class Seat:
         """Return a live kernel in which all earlier cells have run."""
         if self.kernel is None or not self.kernel.alive:
             self.close()
-            # A short path, since sockets in the file system allow about 100 characters.
-            self._folders.append(tempfile.TemporaryDirectory(prefix="medlab-"))
+            self._folders.append(folder_for_sockets())
             self.kernel = Kernel(Path(self._folders[-1].name) / "seat", self.limits, self.housing)
             self._done = [source for source in self._done if self._again(source)]
         return self.kernel

@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, Unicode
+
+from medlab.files import folder_for_sockets
 
 START_SECONDS = 120  # for a parent to import its libraries
 READY_SECONDS = 30  # for a kernel to bind its sockets
@@ -29,7 +30,7 @@ class Parent:
     """One warm parent process and the address at which it forks."""
 
     def __init__(self, libraries: tuple[str, ...]):
-        self._folder = tempfile.TemporaryDirectory(prefix="medlab-parent-")
+        self._folder = folder_for_sockets()
         self.address = str(Path(self._folder.name, "socket"))
         # -P: no module is taken from the working folder, where submissions may lie.
         module = [sys.executable, "-P", "-m", "medlab.classroom.parent"]

@@ -1,13 +1,13 @@
 """Run a solutions notebook once, in an empty folder, so that its outputs can be stored."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
 from traitlets.config import Config
 
 from medlab.errors import BadInput
+from medlab.files import folder_for_sockets
 
 CELL_SECONDS = 600
 # One thread for each notebook: two threads on two busy cores are slower than one.
@@ -19,7 +19,7 @@ def execute(made: NotebookNode, slug: str) -> NotebookNode:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    with tempfile.TemporaryDirectory(prefix="medlab-build-") as folder:
+    with folder_for_sockets() as folder:
         work = Path(folder, "work")
         work.mkdir()
         client = NotebookClient(
