@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from medlab.classroom import housing
@@ -50,3 +53,9 @@ def test_namespaces_and_nothing_else_need_a_parent():
         Housing("namespaces")
     with pytest.raises(ValueError, match="parent"):
         Housing("limits", address="x")
+
+
+def test_run_as_a_program_it_names_a_jail_that_works():
+    command = [sys.executable, "-m", "medlab.classroom.housing"]
+    named = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert housing.choose(named) == named

@@ -167,3 +167,16 @@ def _bubblewrap(sockets: Path, allowance: Allowance) -> list[str]:
             options += ["--ro-bind", path, path]
     options += ["--dir", "/learner/work", "--dir", "/learner/home"]
     return [*options, "--bind", str(sockets), str(sockets), "--chdir", "/learner/work", "--"]
+
+
+def main() -> None:
+    """Print the strongest jail that works here, or 'limits' and, on stderr, why it must do."""
+    try:
+        print(choose(AUTO))
+    except BadInput as problem:
+        print(f"medlab: {problem}", file=sys.stderr)
+        print(LIMITS)
+
+
+if __name__ == "__main__":
+    main()
