@@ -31,7 +31,7 @@ HEAVY = {
     "IPython",
     "sqlalchemy",
 }
-CONDA_NAMES = {"jupyter_client": "jupyter-client"}
+CONDA_NAMES = {"pytorch": "torch", "jupyter_client": "jupyter-client"}
 
 
 def read(name):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from medlab.course.audience import answered
+from medlab.course import load_unit
+from medlab.course.audience import INSTRUCTOR, answered, notebook
 from medlab.course.build import text_of
+from medlab.course.execute import execute
 
 PAPERMILL = Path(sys.executable).parent / "papermill"
 
@@ -55,3 +57,21 @@ def test_a_notebook_without_a_kernel_and_with_a_raising_cell_is_graded(papermill
     )
     made = papermill(json.dumps(half_solved))
     assert points(made) == {"add": 2, "mean": 2, "why": 0}
+
+
+def test_a_demonstration_is_passed_over_by_the_grader_and_run_by_everybody_else(
+    tiny_syllabus, half_solved, papermill
+):
+    entry = tiny_syllabus.find("add-two")
+    shown = '# %% tags=["demonstration"]\nprint("trained for an hour")\n\n# %% [markdown]\n# The end\n'
+    entry.source.write_text(entry.source.read_text() + "\n" + shown)
+    made = papermill(text_of(notebook(load_unit(entry), INSTRUCTOR)))
+    [cell] = [c for c in made["cells"] if "for an hour" in "".join(c["source"])]
+    assert cell["outputs"] == []
+    assert cell["metadata"]["tags"] == ["demonstration", "nbval-ignore-output"]
+    assert points(made) == {"add": 2, "mean": 3, "why": None}
+    [cell] = [
+        c for c in execute(notebook(load_unit(entry), INSTRUCTOR), "add-two").cells
+        if "for an hour" in c.source
+    ]
+    assert "trained" in cell.outputs[0].text

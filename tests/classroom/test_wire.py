@@ -1,8 +1,10 @@
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -112,3 +114,28 @@ def array(**changed):
 def test_malformed_text_is_a_value_error_and_nothing_worse(text):
     with pytest.raises(ValueError, match=r"."):
         wire.loads(text)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])
+def test_tensors_cross_with_shape_and_type(dtype):
+    value = torch.arange(6).reshape(2, 3).to(dtype)
+    back = wire.loads(wire.dumps(value))
+    assert isinstance(back, torch.Tensor)
+    assert back.dtype == value.dtype
+    assert torch.equal(back, value)
+
+
+def test_a_tensor_crosses_without_its_gradient():
+    back = wire.loads(wire.dumps(torch.ones(2, requires_grad=True)))
+    assert not back.requires_grad
+
+
+def test_a_tensor_that_numpy_has_no_type_for_is_not_plain():
+    with pytest.raises(wire.NotPlain):
+        wire.dumps(torch.ones(2, dtype=torch.bfloat16))
+
+
+def test_a_tensor_is_an_array_where_torch_is_not_in_use(monkeypatch):
+    text = wire.dumps(torch.ones(2))
+    monkeypatch.delitem(sys.modules, "torch")
+    assert isinstance(wire.loads(text), np.ndarray)

@@ -62,6 +62,8 @@ def test_a_unit_knows_its_exercises(tiny_unit):
         ('[markdown] hint="add"', 'hint="add"', "hint must be a markdown cell"),
         ("# %% [markdown]\n# # Add two", "import numpy\n\n# %% [markdown]\n# # Add", "starts with"),
         ('rubric="clinician-answer"', "", "needs rubric="),
+        ('needs="add"', 'needs="add" tags=["slow"]', "unknown tag 'slow': there are demonstration"),
+        ('check="add"', 'check="add" tags=["demonstration"]', "only a plain code cell"),
     ],
 )
 def test_a_broken_unit_is_refused_with_file_and_line(tiny_syllabus, old, new, said):

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medlab.classroom import linux, seccomp
+from medlab.datasets import cache
 
 FIRST_UID, UIDS = 61_184, 4_000  # a range that Debian leaves to nobody (policy, section 9.2.2)
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
@@ -164,7 +165,7 @@ def _exact_bytes(folder: Path) -> int:
 
 
 def readable() -> list[str]:
-    """Return the paths outside that a kernel may read: the system's programs, Python, medlab."""
+    """Return the paths outside that a kernel may read: system, Python, medlab, made data."""
     own = Path(__file__).resolve().parents[1]
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     python = {str(Path(prefix, part)) for prefix in prefixes for part in PYTHON}
@@ -173,7 +174,8 @@ def readable() -> list[str]:
     }
     if site.ENABLE_USER_SITE:
         libraries.add(site.getusersitepackages())
-    wanted = [*SYSTEM, *SETTINGS, *MORE_SETTINGS, *sorted(python | libraries), str(own)]
+    data = str(cache.root().absolute())
+    wanted = [*SYSTEM, *SETTINGS, *MORE_SETTINGS, *sorted(python | libraries), str(own), data]
     kept: list[str] = []
     for path in wanted:
         inside = any(Path(path).is_relative_to(other) for other in kept)

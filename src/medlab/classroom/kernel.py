@@ -22,6 +22,7 @@ from nbformat.v4 import output_from_msg
 from medlab.classroom.answering import ANSWER
 from medlab.classroom.housing import Housing
 from medlab.classroom.warm import Forked
+from medlab.datasets import cache
 
 START_SECONDS = 60
 LARGEST_MESSAGE = 200_000_000  # bytes; a kernel that sends more is cut off
@@ -277,7 +278,8 @@ def _environment(home: Path) -> dict[str, str]:
     own = dict.fromkeys(("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "JUPYTER_DATA_DIR"), str(home))
     user = {"USER": "learner", "LOGNAME": "learner"}
     defaults = {"MEDLAB_SCALE": "ci", "OMP_NUM_THREADS": "1"}
-    return defaults | passed_on | own | user
+    data = {"MEDLAB_DATA": str(cache.root())}  # made data are read, not made again
+    return defaults | passed_on | own | user | data
 
 
 def _answer_text(reply: dict, limit: int) -> str:

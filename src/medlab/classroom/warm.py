@@ -20,6 +20,7 @@ START_SECONDS = 120  # for a parent to import its libraries
 READY_SECONDS = 30  # for a kernel to bind its sockets
 # A forked kernel shows its parent's first environment in /proc: nothing secret may be in it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
+PASSED_ON += ("MEDLAB_DATA", "XDG_CACHE_HOME")  # where made data lie
 
 
 class NotWarm(RuntimeError):

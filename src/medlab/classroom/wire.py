@@ -7,6 +7,7 @@ when the bytes are there.
 import base64
 import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 
 TAG = "!"  # a mapping with this key stands for something that JSON has no word for
@@ -25,8 +26,8 @@ def dumps(value: object, other: Callable[[object], dict] | None = None) -> str:
     """Return a value as JSON text.
 
     Plain data are None, bool, int, float, complex, str, bytes, list, tuple, set, dict, and numpy
-    arrays and scalars without objects. `other` turns anything else into a tagged mapping; without
-    it, NotPlain is raised.
+    arrays and scalars without objects, and torch tensors (of any device, without their gradients).
+    `other` turns anything else into a tagged mapping; without it, NotPlain is raised.
     """
     return json.dumps(_encode(value, other or _refuse, 0), allow_nan=False)
 
@@ -79,6 +80,8 @@ def _encode(value: object, other: Callable, depth: int) -> object:
         return _encode_numpy(value, other)
     if isinstance(value, Sequence | set | frozenset):
         return _encode_items(value, other, depth)
+    if _is_tensor(value):
+        return _encode_tensor(value, other)
     return other(value)
 
 
@@ -109,6 +112,19 @@ def _encode_numpy(value, other: Callable) -> dict:
     }
 
 
+def _is_tensor(value: object) -> bool:
+    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _encode_tensor(value, other: Callable) -> dict:
+    try:
+        array = value.detach().cpu().numpy()
+    except (TypeError, RuntimeError):  # sparse, quantised, or a type that numpy lacks
+        return other(value)
+    return {TAG: "tensor", "of": _encode_numpy(array, other)}
+
+
 def _decode(value: object, other: Callable) -> object:
     if isinstance(value, list):
         return [_decode(item, other) for item in value]
@@ -130,6 +146,13 @@ def _decode_array(value: dict, other: Callable) -> object:
         raise ValueError("an array's shape does not fit its bytes")
     array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
     return array[()] if value["scalar"] else array
+
+
+def _decode_tensor(value: dict, other: Callable) -> object:
+    """Return a tensor; an array where torch is not in use, so that no text makes us import it."""
+    array = _decode_array(value["of"], other)
+    torch = sys.modules.get("torch")
+    return array if torch is None else torch.as_tensor(array)
 
 
 def _decode_float(value: dict, other: Callable) -> float:
@@ -158,6 +181,7 @@ _DECODERS: dict[object, Callable] = {
     "dict": _decode_dict,
     "float": _decode_float,
     "set": _decode_set,
+    "tensor": _decode_tensor,
     "tuple": lambda value, other: tuple(_decode(item, other) for item in value["of"]),
 }
 

@@ -24,7 +24,9 @@ REQUIRED_OPTIONS = {
     "written": {"points", "rubric"},
 }
 ALLOWED_OPTIONS = REQUIRED_OPTIONS | {"hidden": {"points", "about"}}
-PLAIN_OPTIONS = {"needs", "tags"}
+PLAIN_OPTIONS = {"needs"}
+DEMONSTRATION = "demonstration"  # tag of a cell that only shows: long training, its pictures
+TAGS = {"parameters", DEMONSTRATION}
 MARKDOWN_ROLES = {"hint", "written", "text"}
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -77,6 +79,8 @@ def _cell(raw, line: int, path: Path, slug: str) -> Cell:
     role, name = _role(raw.cell_type, metadata, where)
     options = {k: v for k, v in metadata.items() if k not in (role, "tags")}
     _check_options(role, options, where)
+    if _is_demonstration(raw, role, where):
+        options[DEMONSTRATION] = True
     if (role in MARKDOWN_ROLES) != (raw.cell_type == "markdown"):
         wanted = "a markdown" if role in MARKDOWN_ROLES else "a code"
         raise BadInput(f"{where}: {role} must be {wanted} cell: mend the marker")
@@ -95,6 +99,17 @@ def _role(cell_type: str, metadata: dict, where: str) -> tuple[str, str]:
     if "parameters" in metadata.get("tags", []):
         return "parameters", ""
     return ("text" if cell_type == "markdown" else "code"), ""
+
+
+def _is_demonstration(raw, role: str, where: str) -> bool:
+    """Tell whether a cell has the tag; raise BadInput for an unknown tag, or one out of place."""
+    tags = raw.metadata.get("tags", [])
+    for tag in tags:
+        if tag not in TAGS:
+            raise BadInput(f"{where}: unknown tag '{tag}': there are {', '.join(sorted(TAGS))}")
+    if DEMONSTRATION in tags and role != "code":
+        raise BadInput(f"{where}: only a plain code cell can be a {DEMONSTRATION}, not {role}")
+    return DEMONSTRATION in tags
 
 
 def _check_options(role: str, options: dict, where: str) -> None:

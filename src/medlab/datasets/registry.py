@@ -1,0 +1,52 @@
+"""The data sets that medlab knows: who makes the stand-in, and where the real one comes from."""
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from medlab.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Real:
+    """The real data set whose layout a stand-in has."""
+
+    title: str
+    licence: str
+    terms: str  # what its owner asks of a user, in one line
+    page: str  # address of the owner's page
+    how: str  # in one line, for a person: what to download and where to put it
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by name, with the module that makes, reads and verifies it."""
+
+    name: str
+    title: str
+    module: str  # has make(out, *, seed, ...) and verify(folder) -> list of faults
+    real: Real
+
+    @property
+    def card(self) -> str:
+        """Where its data card stands in the repository."""
+        return f"datasets/{self.name}.md"
+
+    def load(self) -> ModuleType:
+        """Import the module, which may be heavy."""
+        return importlib.import_module(self.module)
+
+
+DATA_SETS: tuple[DataSet, ...] = ()
+
+
+def find(name: str) -> DataSet:
+    """Return the data set of this name; raise BadInput naming those there are."""
+    for data_set in DATA_SETS:
+        if data_set.name == name:
+            return data_set
+    names = [data_set.name for data_set in DATA_SETS]
+    near = difflib.get_close_matches(name, names, n=1)
+    mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    raise BadInput(f"there is no data set '{name}': {mend}")
