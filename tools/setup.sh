@@ -19,7 +19,7 @@ pip() { $venv/bin/python -m pip --disable-pip-version-check "$@"; }
 install_packages() {
     local python
     python=$(tools/python.sh)
-    echo "medlab: setting up .venv with $("$python" -V) (once, about a minute)"
+    echo "medlab: setting up .venv with $("$python" -V) (once: several GB, some minutes)"
     # From nothing each time: what an interrupted setup left, or an older lock, cannot stay behind.
     "$python" -m venv --clear $venv
     pip install -qq --no-deps --require-hashes -r requirements.lock
