@@ -63,7 +63,9 @@ def test_a_demonstration_is_passed_over_by_the_grader_and_run_by_everybody_else(
     tiny_syllabus, half_solved, papermill
 ):
     entry = tiny_syllabus.find("add-two")
-    shown = '# %% tags=["demonstration"]\nprint("trained for an hour")\n\n# %% [markdown]\n# The end\n'
+    shown = (
+        '# %% tags=["demonstration"]\nprint("trained for an hour")\n\n# %% [markdown]\n# The end\n'
+    )
     entry.source.write_text(entry.source.read_text() + "\n" + shown)
     made = papermill(text_of(notebook(load_unit(entry), INSTRUCTOR)))
     [cell] = [c for c in made["cells"] if "for an hour" in "".join(c["source"])]
@@ -71,7 +73,8 @@ def test_a_demonstration_is_passed_over_by_the_grader_and_run_by_everybody_else(
     assert cell["metadata"]["tags"] == ["demonstration", "nbval-ignore-output"]
     assert points(made) == {"add": 2, "mean": 3, "why": None}
     [cell] = [
-        c for c in execute(notebook(load_unit(entry), INSTRUCTOR), "add-two").cells
+        c
+        for c in execute(notebook(load_unit(entry), INSTRUCTOR), "add-two").cells
         if "for an hour" in c.source
     ]
     assert "trained" in cell.outputs[0].text

@@ -9,12 +9,12 @@ import pytest
 from medlab.datasets import cache, registry
 from medlab.errors import BadInput
 
-MAKER = '''
+MAKER = """
 def make(out, *, seed=0, patients=3):
     (out / "table.csv").write_text(f"{seed},{patients}")
     if patients < 0:
         raise ValueError("no such class")
-'''
+"""
 
 
 @pytest.fixture
