@@ -38,7 +38,20 @@ class DataSet:
         return importlib.import_module(self.module)
 
 
-DATA_SETS: tuple[DataSet, ...] = ()
+DATA_SETS: tuple[DataSet, ...] = (
+    DataSet(
+        name="chest-xray",
+        title="Chest radiographs, with and without pneumonia",
+        module="medlab.datasets.chest_xray",
+        real=Real(
+            title="Labeled Chest X-Ray Images, version 2 (Kermany, Zhang, Goldbaum 2018)",
+            licence="CC BY 4.0",
+            terms="name the authors: Kermany, Zhang, Goldbaum, doi 10.17632/rscbjbr9sj.2",
+            page="https://data.mendeley.com/datasets/rscbjbr9sj/2",
+            how="download ChestXRay2017.zip there and unpack it: its folder chest_xray is the set",
+        ),
+    ),
+)
 
 
 def find(name: str) -> DataSet:
