@@ -125,9 +125,15 @@ def test_tensors_cross_with_shape_and_type(dtype):
     assert torch.equal(back, value)
 
 
-def test_a_tensor_crosses_without_its_gradient():
-    back = wire.loads(wire.dumps(torch.ones(2, requires_grad=True)))
+def test_a_result_of_training_crosses_without_its_gradient():
+    back = wire.loads(wire.dumps(torch.ones(2, requires_grad=True) * 2))
     assert not back.requires_grad
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_parameter_still_says_whether_it_is_trained(trained):
+    parameter = torch.nn.Parameter(torch.ones(2), requires_grad=trained)
+    assert wire.loads(wire.dumps(parameter)).requires_grad is trained
 
 
 def test_a_tensor_that_numpy_has_no_type_for_is_not_plain():

@@ -114,12 +114,17 @@ def close(got: object, expected: object, atol: float = 1e-6, rtol: float = 1e-5)
     False, never an exception, for anything that is not numbers.
     """
     try:
-        got_array, expected_array = np.asarray(got), np.asarray(expected)
+        got_array, expected_array = _array(got), _array(expected)
         if got_array.shape != expected_array.shape or got_array.dtype.kind not in "biufc":
             return False
         return bool(np.allclose(got_array, expected_array, atol=atol, rtol=rtol, equal_nan=True))
     except (TypeError, ValueError):
         return False
+
+
+def _array(value: object) -> np.ndarray:
+    """Return a value as an array; a tensor that requires a gradient must be detached first."""
+    return np.asarray(value.detach() if hasattr(value, "detach") else value)
 
 
 def _send(value: object) -> dict:

@@ -26,8 +26,9 @@ def dumps(value: object, other: Callable[[object], dict] | None = None) -> str:
     """Return a value as JSON text.
 
     Plain data are None, bool, int, float, complex, str, bytes, list, tuple, set, dict, and numpy
-    arrays and scalars without objects, and torch tensors (of any device, without their gradients).
-    `other` turns anything else into a tagged mapping; without it, NotPlain is raised.
+    arrays and scalars without objects, and torch tensors (of any device; without gradients, but a
+    parameter still says whether it requires one). `other` turns anything else into a tagged mapping; without
+    it, NotPlain is raised.
     """
     return json.dumps(_encode(value, other or _refuse, 0), allow_nan=False)
 
@@ -122,7 +123,8 @@ def _encode_tensor(value, other: Callable) -> dict:
         array = value.detach().cpu().numpy()
     except (TypeError, RuntimeError):  # sparse, quantised, or a type that numpy lacks
         return other(value)
-    return {TAG: "tensor", "of": _encode_numpy(array, other)}
+    trained = bool(value.requires_grad and value.is_leaf)  # a parameter that training may change
+    return {TAG: "tensor", "of": _encode_numpy(array, other), "trained": trained}
 
 
 def _decode(value: object, other: Callable) -> object:
@@ -152,7 +154,11 @@ def _decode_tensor(value: dict, other: Callable) -> object:
     """Return a tensor; an array where torch is not in use, so that no text makes us import it."""
     array = _decode_array(value["of"], other)
     torch = sys.modules.get("torch")
-    return array if torch is None else torch.as_tensor(array)
+    if torch is None:
+        return array
+    tensor = torch.as_tensor(array)
+    trained = value.get("trained") is True and tensor.is_floating_point()
+    return tensor.requires_grad_(trained)
 
 
 def _decode_float(value: dict, other: Callable) -> float:
