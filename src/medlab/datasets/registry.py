@@ -9,14 +9,29 @@ from medlab.errors import BadInput
 
 
 @dataclass(frozen=True)
+class File:
+    """One file of a real data set that its owner offers for download without an account."""
+
+    name: str  # its path in the folder; of an archive that is unpacked, only the file's name
+    url: str
+    checksum: str = ""  # "sha256:..." or "md5:...", as its owner gives it; "" if nobody does
+    unpack: bool = False  # a .zip or .tar whose content belongs into the folder
+    megabytes: float = 0  # about; 0 if not known
+
+
+@dataclass(frozen=True)
 class Real:
-    """The real data set whose layout a stand-in has."""
+    """The real data set whose layout a stand-in has.
+
+    Without files, medlab cannot download it: `how` names the owner's own tool.
+    """
 
     title: str
     licence: str
     terms: str  # what its owner asks of a user, in one line
     page: str  # address of the owner's page
     how: str  # in one line, for a person: what to download and where to put it
+    files: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True)
