@@ -300,3 +300,105 @@ def export(
     print(f"{len(grades)} grades: {out}")
     if awaiting(grades):
         print(f"{awaiting(grades)} written answers still await a person: they are not in it")
+
+
+data = typer.Typer(
+    help="Data sets: make a stand-in, fetch the real one, verify either.", no_args_is_help=True
+)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the data sets, and what of them is on this machine."""
+    from medlab.datasets import registry
+    from medlab.datasets.fetching import is_there, real_folder
+    from medlab.datasets.verifying import stand_ins
+
+    for data_set in registry.DATA_SETS:
+        made = len(stand_ins(data_set))
+        real = "fetched" if is_there(real_folder(data_set)) else "not fetched"
+        print(f"{data_set.name}: {data_set.title}")
+        print(f"  stand-in: {f'made ({made})' if made else 'not made'}")
+        print(f"  real: {data_set.real.title}, {real}")
+        print(f"  card: {data_set.card}")
+
+
+@data.command("make")
+def data_make(
+    name: str,
+    out: Annotated[Path | None, typer.Option(help="A new folder; default: the cache.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A maker's setting.")
+    ] = None,
+) -> None:
+    """Write a stand-in: generated, seeded, in the folders and formats of the real data set."""
+    from medlab.datasets import cache, find
+    from medlab.datasets.settings import parse
+
+    data_set = find(name)
+    settings = parse(data_set, set_ or [])
+    if out is None:
+        print(cache.folder(name, **settings))
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} is there and not empty: remove it, or name another")
+    print(cache.make(data_set, out, settings))
+
+
+@data.command("fetch")
+def data_fetch(
+    name: str,
+    out: Annotated[Path | None, typer.Option(help="A new folder; default: the cache.")] = None,
+    agree: Annotated[bool, typer.Option("--agree", help="I have read the terms.")] = False,
+) -> None:
+    """Show a real data set's licence and terms, and download it once you agree."""
+    from medlab.datasets import fetching, find
+
+    data_set = find(name)
+    target = out or fetching.real_folder(data_set)
+    print(fetching.notice(data_set, target))
+    if out is None and fetching.is_there(target):
+        print(f"It is there: 'medlab data verify {name}' checks it")
+        return
+    if not data_set.real.files:
+        print(fetching.by_hand(data_set, target))
+        raise typer.Exit(1)
+    fetching.check_place(data_set, target)
+    if not agree:
+        _ask_to_agree()
+    for remark in fetching.fetch(data_set, target, progress=sys.stderr.isatty()):
+        print(remark)
+    _say_faults([target], data_set)
+
+
+def _ask_to_agree() -> None:
+    if not sys.stdin.isatty():
+        raise BadInput("nobody is here to agree: read the terms, then say --agree")
+    if not typer.confirm("Do you agree to the licence and the terms?"):
+        raise BadInput("not agreed, nothing was downloaded")
+
+
+@data.command("verify")
+def data_verify(
+    what: Annotated[str, typer.Argument(metavar="NAME|DIR")],
+    as_: Annotated[str, typer.Option("--as", help="Which data set an unlabelled DIR holds.")] = "",
+) -> None:
+    """Tell what is wrong with a data set's folders; exit status 1 if something is."""
+    from medlab.datasets.verifying import folders
+
+    data_set, found = folders(what, as_)
+    _say_faults(found, data_set)
+
+
+def _say_faults(folders: list[Path], data_set) -> None:
+    faults = 0
+    for folder in folders:
+        found = data_set.load().verify(folder)
+        faults += len(found)
+        count = f"{len(found)} fault{'s' if len(found) > 1 else ''}"
+        print(f"{folder}: {count if found else 'nothing wrong found'}")
+        for fault in found:
+            print(f"  {fault}")
+    if faults:
+        raise typer.Exit(1)

@@ -53,17 +53,24 @@ def _source(module: ModuleType) -> list[str]:
 
 
 def make(data_set: DataSet, target: Path, settings: dict) -> Path:
-    """Make a data set beside its place and move it there whole, with its label."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as unfinished:
-        made = Path(unfinished, target.name)
-        made.mkdir()
-        data_set.load().make(made, **settings)
-        label = {"generated": True, "data set": data_set.name, "settings": settings}
-        write_text(made / LABEL, json.dumps(label, indent=2) + "\n")
-        # Another process may have been faster: its data are the same.
-        with contextlib.suppress(OSError):
-            os.replace(made, target)
+    """Make a data set beside its place and move it there whole, with its label.
+
+    Raises BadInput where it cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as unfinished:
+            made = Path(unfinished, target.name)
+            made.mkdir()
+            data_set.load().make(made, **settings)
+            label = {"generated": True, "data set": data_set.name, "settings": settings}
+            write_text(made / LABEL, json.dumps(label, indent=2) + "\n")
+            # Another process may have been faster: its data are the same.
+            with contextlib.suppress(OSError):
+                os.replace(made, target)
+    except OSError as error:
+        mend = "make room and the folder writable, or name another"
+        raise BadInput(f"{target} cannot be written ({error.strerror}): {mend}") from error
     return target
 
 
