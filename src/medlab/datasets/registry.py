@@ -66,6 +66,18 @@ DATA_SETS: tuple[DataSet, ...] = (
             how="download ChestXRay2017.zip there and unpack it: its folder chest_xray is the set",
         ),
     ),
+    DataSet(
+        name="abdominal-ct",
+        title="Abdominal CT with eight labelled organs",
+        module="medlab.datasets.abdominal_ct",
+        real=Real(
+            title="Multi-Atlas Labeling Beyond the Cranial Vault, abdomen (BTCV)",
+            licence="none stated; use only under the owner's terms",
+            terms="an account at Synapse, and the challenge's terms accepted there",
+            page="https://www.synapse.org/Synapse:syn3193805",
+            how="log in, download Abdomen/RawData.zip and unpack it: its folder RawData is the set",
+        ),
+    ),
 )
 
 
