@@ -166,12 +166,15 @@ def doctor() -> None:
 @app.command()
 def sample(
     out: Annotated[Path, typer.Option(help="Folder to write <student>/*.ipynb to.")],
+    unit: Annotated[
+        list[str] | None, typer.Option(help="This unit only; may be said again.")
+    ] = None,
 ) -> None:
     """Write a generated class of 12 submissions for each unit."""
     from medlab.classroom.sample import write_sample_class
     from medlab.course import find_course, load_syllabus
 
-    paths = list(write_sample_class(load_syllabus(find_course()), out))
+    paths = list(write_sample_class(load_syllabus(find_course()), out, unit or ()))
     print(f"{len(paths)} generated submissions in {out}")
 
 

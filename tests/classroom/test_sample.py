@@ -16,6 +16,12 @@ def test_a_class_has_12_submissions_for_each_unit(tiny_syllabus, tmp_path):
     assert sorted((tmp_path / "class").glob("*/*.ipynb")) == sorted(paths)
 
 
+def test_a_class_of_named_units_has_no_others(tiny_syllabus, tmp_path):
+    assert len(list(write_sample_class(tiny_syllabus, tmp_path / "class", ["add-two"]))) == SIZE
+    with pytest.raises(BadInput, match="no unit 'add-three'"):
+        list(write_sample_class(tiny_syllabus, tmp_path / "class", ["add-two", "add-three"]))
+
+
 def test_every_shipped_mistake_is_in_the_class_and_so_is_the_solution(
     tiny_syllabus, tiny_unit, tmp_path
 ):

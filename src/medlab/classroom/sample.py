@@ -1,6 +1,6 @@
 """A sample class: made-up students whose submissions cover what a real class hands in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -16,15 +16,15 @@ SIZE = 12  # submissions for each unit
 NOT_A_NOTEBOOK = "This file was renamed to .ipynb.\n"
 
 
-def write_sample_class(syllabus: Syllabus, out: Path) -> Iterator[Path]:
+def write_sample_class(syllabus: Syllabus, out: Path, slugs: Iterable[str] = ()) -> Iterator[Path]:
     """Write out/<student>/<slug>.ipynb for a generated class of 12; yield the paths.
 
-    Of every unit: the solution, every shipped mistake, the untouched notebook, a file that is no
+    Of every unit, or of those named: the solution, every shipped mistake, the untouched notebook, a file that is no
     notebook, and a notebook that raises half-way. Raises BadInput for a folder that holds anything
     but an earlier sample: nobody's real work is overwritten.
     """
     _refuse_others(out)
-    for entry in syllabus.units:
+    for entry in [syllabus.find(slug) for slug in slugs] or syllabus.units:
         for number, text in enumerate(_texts(load_unit(entry)), start=1):
             path = out / student(number) / f"{entry.slug}.ipynb"
             write_text(path, text)
