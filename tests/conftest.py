@@ -38,3 +38,13 @@ def tiny_syllabus(tiny_course) -> Syllabus:
 @pytest.fixture
 def tiny_unit(tiny_syllabus) -> Unit:
     return load_unit(tiny_syllabus.find("add-two"))
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Keep the tests of a file on one worker, and of the file of all units those of each unit.
+
+    With pytest-xdist's `--dist loadgroup`; one file holds the longest tests there are.
+    """
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        item.add_marker(pytest.mark.xdist_group(parameters.get("slug", item.path.name)))

@@ -19,9 +19,9 @@ NOT_A_NOTEBOOK = "This file was renamed to .ipynb.\n"
 def write_sample_class(syllabus: Syllabus, out: Path, slugs: Iterable[str] = ()) -> Iterator[Path]:
     """Write out/<student>/<slug>.ipynb for a generated class of 12; yield the paths.
 
-    Of every unit, or of those named: the solution, every shipped mistake, the untouched notebook, a file that is no
-    notebook, and a notebook that raises half-way. Raises BadInput for a folder that holds anything
-    but an earlier sample: nobody's real work is overwritten.
+    Of every unit, or of those named: the solution, every shipped mistake, the untouched notebook,
+    a file that is no notebook, and a notebook that raises half-way. Raises BadInput for a folder
+    that holds anything but an earlier sample: nobody's real work is overwritten.
     """
     _refuse_others(out)
     for entry in [syllabus.find(slug) for slug in slugs] or syllabus.units:
