@@ -27,8 +27,8 @@ def dumps(value: object, other: Callable[[object], dict] | None = None) -> str:
 
     Plain data are None, bool, int, float, complex, str, bytes, list, tuple, set, dict, and numpy
     arrays and scalars without objects, and torch tensors (of any device; without gradients, but a
-    parameter still says whether it requires one). `other` turns anything else into a tagged mapping; without
-    it, NotPlain is raised.
+    parameter still says whether it requires one). `other` turns anything else into a tagged
+    mapping; without it, NotPlain is raised.
     """
     return json.dumps(_encode(value, other or _refuse, 0), allow_nan=False)
 
