@@ -53,6 +53,13 @@ def test_a_parent_that_was_killed_is_started_again(parents):
     assert parents.address(()) != first
 
 
+def test_a_set_that_cannot_be_forked_is_tried_once(parents, threaded, monkeypatch):
+    for _ in range(2):
+        with pytest.raises(warm.NotWarm, match="starts threads"):
+            parents.address((threaded,))
+        monkeypatch.setattr(warm, "Parent", None)
+
+
 def test_nothing_of_the_working_folder_or_the_environment_reaches_a_parent(tmp_path, monkeypatch):
     (tmp_path / "json.py").write_text("raise SystemExit")
     monkeypatch.chdir(tmp_path)

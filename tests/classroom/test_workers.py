@@ -2,11 +2,13 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from medlab.classroom.housing import LIMITS, Housing
+from medlab.classroom import housing, workers
+from medlab.classroom.housing import LIMITS, NAMESPACES, Housing, problem_with
 from medlab.classroom.submission import read_cell
 from medlab.classroom.workers import Crew, Task, sit
 from medlab.course.audience import answered
@@ -21,6 +23,20 @@ def task(tiny_unit):
         return Task(name, tiny_unit, cells, b"key", LIMITS, housing=Housing())
 
     return make
+
+
+@pytest.fixture
+def jailed(task):
+    """A task whose kernels a warm parent forks, as a class has them."""
+    if problem_with(NAMESPACES):
+        pytest.skip(problem_with(NAMESPACES))
+    return lambda name, **answers: replace(task(name, **answers), jail=NAMESPACES, housing=None)
+
+
+def kill_parent():
+    process = housing._parents()._by_set[()]._process
+    process.kill()
+    process.wait()
 
 
 def points(sat):
@@ -58,6 +74,44 @@ def test_a_lost_worker_costs_nobody_a_grade(task):
         rest = {done.name: sat for done, sat in running}
     assert {first.name, *rest} == {"s0", "s1", "s2", "s3"}
     assert all(points(sat)["add"] == 2 for sat in rest.values())
+
+
+def test_all_workers_share_one_warm_parent(jailed):
+    with Crew(2) as crew:
+        list(crew.run([jailed(f"s{number}") for number in range(3)]))
+        parents = [p for p in psutil.Process().children(recursive=True) if is_parent(p)]
+    assert len(parents) == 1
+
+
+def is_parent(process) -> bool:
+    """Tell a warm parent from the keepers and kernels that it forked."""
+    command = "medlab.classroom.parent"
+    return command in process.cmdline() and command not in process.parent().cmdline()
+
+
+def test_a_warm_parent_that_dies_costs_nobody_a_grade(jailed):
+    """Sittings to come, and one that needs a fresh kernel, get theirs from a new parent."""
+    dies = "import os, time\ntime.sleep(1)\nos._exit(1)"
+    with Crew(1) as crew:
+        running = crew.run([jailed("s0"), jailed("s1", mean=dies), jailed("s2")])
+        next(running)
+        time.sleep(1)
+        kill_parent()
+        rest = {done.name: sat for done, sat in running}
+    assert [points(rest[name])["add"] for name in ("s1", "s2")] == [2, 2]
+
+
+def test_a_sitting_on_a_cluster_gets_another_parent_by_itself(jailed, monkeypatch):
+    kill_parent_first = housing.house
+
+    def house_of_the_dead(*asked):
+        monkeypatch.undo()
+        found = kill_parent_first(*asked)
+        kill_parent()
+        return found
+
+    monkeypatch.setattr(workers, "house", house_of_the_dead)
+    assert points(sit(jailed("one")))["add"] == 2
 
 
 def test_a_sitting_that_kills_every_worker_is_given_up(task):

@@ -20,7 +20,7 @@ from medlab.classroom.export import grades_csv
 from medlab.classroom.feedback import feedback_page
 from medlab.classroom.grade import Grade
 from medlab.classroom.gradebook import KEY, Gradebook
-from medlab.classroom.housing import AUTO, choose, house
+from medlab.classroom.housing import AUTO, choose
 from medlab.classroom.kernel import Limits
 from medlab.classroom.referee import TIMEOUT, sitting_key
 from medlab.classroom.roster import submissions_of
@@ -177,8 +177,6 @@ class Classroom:
             key=key,
             jail=self.jail,
             limits=self.limits,
-            # On a cluster every worker makes its own.
-            housing=None if self.dask else house(self.jail, unit.entry.libraries),
         )
 
     def _finish(self, grade: Grade, sat: Sat) -> Grade:

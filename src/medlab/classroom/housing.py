@@ -111,13 +111,14 @@ def problem_with(kind: str) -> str:
 def house(kind: str, libraries: tuple[str, ...] = ()) -> Housing:
     """Return housing for kernels that will import these libraries, with a warm parent if it can.
 
-    Parents live as long as this process. Raises BadInput if none can be started.
+    Parents live as long as this process; one that died is replaced. Raises BadInput if none can
+    be started.
     """
     if kind != NAMESPACES:
         return Housing(kind)
     try:
         return Housing(kind, address=_address(libraries))
-    except warm.NotWarm as error:
+    except (warm.NotWarm, OSError) as error:
         raise BadInput(f"no kernel can be forked here: {error}: try --jail bubblewrap") from None
 
 

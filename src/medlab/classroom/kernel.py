@@ -21,7 +21,7 @@ from nbformat.v4 import output_from_msg
 
 from medlab.classroom.answering import ANSWER
 from medlab.classroom.housing import Housing
-from medlab.classroom.warm import Forked
+from medlab.classroom.warm import Forked, ParentGone
 from medlab.datasets import cache
 
 START_SECONDS = 60
@@ -88,7 +88,7 @@ class Kernel:
     def __init__(self, folder: Path, limits: Limits | None = None, housing: Housing | None = None):
         """Start a kernel; folder does not exist yet and will hold its sockets and its files.
 
-        Raises KernelDied if it does not start.
+        Raises KernelDied if it does not start, ParentGone if nobody is there to fork it.
         """
         self.limits = limits or Limits()
         housing = housing or Housing()
@@ -103,6 +103,9 @@ class Kernel:
             self._client = self._manager.blocking_client()
             self._client.start_channels()
             self._wait(self._client.kernel_info(), START_SECONDS, None)
+        except ParentGone:
+            self.stop()
+            raise
         except (RuntimeError, OutOfTime, KernelDied) as error:
             self.stop()
             raise KernelDied(f"the kernel did not start: {error}") from None

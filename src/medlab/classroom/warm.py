@@ -27,6 +27,10 @@ class NotWarm(RuntimeError):
     """A parent or a kernel could not be started."""
 
 
+class ParentGone(NotWarm):
+    """The warm parent has ended: another one may do."""
+
+
 class Parent:
     """One warm parent process and the address at which it forks."""
 
@@ -76,15 +80,32 @@ class Parents:
 
     def __init__(self):
         self._by_set: dict[tuple[str, ...], Parent] = {}
+        self._unfit: dict[tuple[str, ...], NotWarm] = {}  # not tried again for each kernel
         self._lock = threading.Lock()
 
     def address(self, libraries: tuple[str, ...]) -> str:
-        """Return where kernels with these libraries are forked."""
+        """Return where kernels with these libraries are forked, by a new parent if one has died.
+
+        Raises NotWarm if there can be none.
+        """
         with self._lock:
+            if libraries in self._unfit:
+                raise self._unfit[libraries]
             parent = self._by_set.get(libraries)
-            if parent is None or not parent.alive:
-                parent = self._by_set[libraries] = Parent(libraries)
+            if parent is not None and parent.alive:
+                return parent.address
+            if parent is not None:
+                parent.stop()
+            self._by_set.pop(libraries, None)
+            parent = self._by_set[libraries] = self._start(libraries)
             return parent.address
+
+    def _start(self, libraries: tuple[str, ...]) -> Parent:
+        try:
+            return Parent(libraries)
+        except NotWarm as error:
+            self._unfit[libraries] = error
+            raise
 
     def stop(self) -> None:
         with self._lock:
@@ -99,14 +120,28 @@ class Forked:
 
     def __init__(self, address: str, request: dict):
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(address)
-        self._connection.sendall((json.dumps(request) + "\n").encode())
         self._unread = b""
         self._returncode: int | None = None
-        told = self._next(READY_SECONDS) or {}
-        if not told.get("ready"):
+        try:
+            self._ask(address, request)
+        except BaseException:
             self._connection.close()
-            raise NotWarm(told.get("failed", "the kernel did not start in time"))
+            raise
+
+    def _ask(self, address: str, request: dict) -> None:
+        """Have a kernel forked and wait until it is ready; raise NotWarm if it does not come."""
+        try:
+            self._connection.connect(address)
+            self._connection.sendall((json.dumps(request) + "\n").encode())
+        except OSError as error:
+            raise ParentGone(f"the warm parent is gone ({error.strerror})") from None
+        told = self._next(READY_SECONDS)
+        if told is None:
+            raise NotWarm("the kernel did not start in time")
+        if not told:
+            raise ParentGone("the warm parent ended before the kernel was there")
+        if not told.get("ready"):
+            raise NotWarm(told.get("failed", "the kernel did not start"))
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the kernel lives."""

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 from medlab.classroom.engine import Judged, MedlabEngine
@@ -18,10 +18,11 @@ from medlab.classroom.housing import Housing, house
 from medlab.classroom.kernel import Limits
 from medlab.classroom.referee import number
 from medlab.classroom.submission import Cell, restore
+from medlab.classroom.warm import ParentGone
 from medlab.course import Unit
 
 LONGEST_SITTING = 3_600  # seconds; a worker that takes longer is replaced
-TRIES = 2  # for a sitting whose worker dies
+TRIES = 2  # for a sitting whose worker, or warm parent, dies
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Task:
     key: bytes  # of the sitting, from sitting_key
     jail: str
     limits: Limits = field(default_factory=Limits)
-    housing: Housing | None = None  # None: the worker makes its own, of the kind named
+    # None: of the kind named; a crew gives all its workers one, a worker of a cluster has its own.
+    housing: Housing | None = None
 
 
 @dataclass
@@ -44,17 +46,31 @@ class Sat:
     judged: Judged | None
     seconds: float = 0
     trouble: str = ""  # a traceback for the instructor, if it could not be judged
+    again: bool = False  # it was not the submission's doing: another try may do
 
 
 def sit(task: Task) -> Sat:
     """Run and judge one sitting; whatever goes wrong is told, not raised."""
+    sat = _try(task)
+    # A parent of one's own that died is replaced here, a crew's by the crew.
+    return _try(task) if sat.again and task.housing is None else sat
+
+
+def _try(task: Task) -> Sat:
     started = time.perf_counter()
-    judged, trouble = None, ""
+    judged, trouble, again = None, "", False
     try:
         judged = _judge(task)
-    except Exception:
-        trouble = traceback.format_exc()
-    return Sat(judged, round(time.perf_counter() - started, 2), trouble)
+    except Exception as error:
+        trouble, again = traceback.format_exc(), isinstance(error, ParentGone)
+    return Sat(judged, round(time.perf_counter() - started, 2), trouble, again)
+
+
+def housed(task: Task) -> Task:
+    """Return a task with housing whose warm parent, if it has one, is alive now."""
+    if task.housing is not None:
+        return task
+    return replace(task, housing=house(task.jail, task.unit.entry.libraries))
 
 
 def _judge(task: Task) -> Judged:
@@ -76,14 +92,18 @@ def _judge(task: Task) -> Judged:
             notes=restored.notes,
             key=task.key,
             limits=task.limits,
-            housing=task.housing or house(task.jail, task.unit.entry.libraries),
+            housing=housed(task).housing,
             deliver=delivered.append,
         )
     return delivered[0]
 
 
 class Crew:
-    """Worker processes that sit for one submission each at a time."""
+    """Worker processes that sit for one submission each at a time.
+
+    Warm parents are this process's, one for each set of libraries: what they import is imported
+    once for all workers.
+    """
 
     def __init__(self, size: int):
         self._size = size
@@ -101,21 +121,23 @@ class Crew:
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Sat]]:
         """Yield each task with what came of it, as it is done.
 
-        A worker that dies, or takes too long, costs its own sitting at most, after TRIES.
+        A worker that dies, or takes too long, costs its own sitting at most, after TRIES. A warm
+        parent that dies is replaced, and its sittings are done again. Raises BadInput if none can
+        be started.
         """
         waiting = deque((task, 1) for task in tasks)
         while waiting or any(worker.task for worker in self._workers):
             self._hand_out(waiting)
             for worker in self._done():
                 task, tries, sat = worker.take()
-                if sat is not None:
-                    yield task, sat
-                    continue
-                self._replace(worker)
-                if tries < TRIES and not worker.late:
+                if sat is None:
+                    self._replace(worker)
+                    told = f"the worker was lost with {task.name}"
+                    sat = Sat(None, trouble=told, again=not worker.late)
+                if sat.again and tries < TRIES:
                     waiting.append((task, tries + 1))
                 else:
-                    yield task, Sat(None, trouble=f"the worker was lost with {task.name}")
+                    yield task, sat
 
     def _hand_out(self, waiting: deque) -> None:
         free = [worker for worker in self._workers if worker.task is None]
@@ -156,11 +178,12 @@ class Worker:
         return time.monotonic() > self._deadline
 
     def give(self, task: Task, tries: int) -> None:
-        """Start on a task."""
+        """Start on a task; raise BadInput if there is no housing for it."""
+        there = housed(task)
         self.task, self._tries = task, tries
         self._deadline = time.monotonic() + LONGEST_SITTING
         with contextlib.suppress(OSError):  # a dead worker shows when it is asked
-            self.connection.send(task)
+            self.connection.send(there)
 
     def take(self) -> tuple[Task, int, Sat | None]:
         """Return the task and its outcome, or None if the worker is lost."""
