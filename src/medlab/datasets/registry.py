@@ -78,6 +78,38 @@ DATA_SETS: tuple[DataSet, ...] = (
             how="log in, download Abdomen/RawData.zip and unpack it: its folder RawData is the set",
         ),
     ),
+    DataSet(
+        name="pneumonia-mnist",
+        title="Chest radiographs of 28 x 28 pixels, with and without pneumonia",
+        module="medlab.datasets.pneumonia_mnist",
+        real=Real(
+            title="PneumoniaMNIST (MedMNIST v2; Yang and others 2023)",
+            licence="CC BY 4.0",
+            terms="name MedMNIST v2 (doi 10.1038/s41597-022-01721-8) and Kermany and others (2018)",
+            page="https://medmnist.com/",
+            how="download pneumoniamnist.npz (4 MB) there",
+            files=(
+                File(
+                    name="pneumoniamnist.npz",
+                    url="https://zenodo.org/records/10519652/files/pneumoniamnist.npz?download=1",
+                    checksum="md5:28209eda62fecd6e6a2d98b1501bb15f",
+                    megabytes=4,
+                ),
+            ),
+        ),
+    ),
+    DataSet(
+        name="fundus",
+        title="Fundus photographs graded for diabetic retinopathy, with patient data",
+        module="medlab.datasets.fundus",
+        real=Real(
+            title="APTOS 2019 Blindness Detection (Asia Pacific Tele-Ophthalmology Society)",
+            licence="none that is open; use only under the competition's rules",
+            terms="an account at Kaggle, and the competition's rules accepted there",
+            page="https://www.kaggle.com/c/aptos2019-blindness-detection",
+            how="'kaggle competitions download -c aptos2019-blindness-detection', then unpack it",
+        ),
+    ),
 )
 
 
