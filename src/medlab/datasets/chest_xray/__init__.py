@@ -66,7 +66,7 @@ def make(
     """Make a set of generated chest radiographs under out, with its truth beside it.
 
     size: pixels along each side. prevalence: share of patients with pneumonia, in each split.
-    scanners, test_scanners: letters of SCANNERS; each image takes one at random, whatever its label.
+    scanners, test_scanners: letters of SCANNERS; each image takes one, whatever its label.
     lesion: depth of the consolidations; below 1 they are harder to see. format: jpeg or dicom.
     The test patients are the same people for any number of training patients.
     The same arguments give the same bytes. Raises BadInput for a value outside its range.

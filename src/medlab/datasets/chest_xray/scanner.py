@@ -13,7 +13,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from scipy import ndimage
 
 # The attenuation that is shown black and white: from open air in the lung to the spine.
-BLACK, WHITE = 0.9, 4.6
+BLACK, WHITE = 0.9, 4.9
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Scanner:
 
 
 SCANNERS = {
-    "A": Scanner(bits=12, inverted=False, low=0.10, high=0.80, gamma=1.00, noise=0.020, blur=0.35),
-    "B": Scanner(bits=14, inverted=True, low=0.25, high=0.95, gamma=0.90, noise=0.025, blur=0.45),
-    "C": Scanner(bits=12, inverted=False, low=0.05, high=0.50, gamma=1.12, noise=0.030, blur=0.55),
-    "D": Scanner(bits=14, inverted=False, low=0.20, high=0.90, gamma=0.60, noise=0.110, blur=1.10),
+    "A": Scanner(bits=12, inverted=False, low=0.08, high=0.55, gamma=1.00, noise=0.020, blur=0.35),
+    "B": Scanner(bits=14, inverted=True, low=0.30, high=0.94, gamma=0.90, noise=0.025, blur=0.45),
+    "C": Scanner(bits=12, inverted=False, low=0.05, high=0.33, gamma=1.12, noise=0.030, blur=0.55),
+    "D": Scanner(bits=14, inverted=False, low=0.20, high=0.90, gamma=0.50, noise=0.250, blur=1.60),
 }
 
 

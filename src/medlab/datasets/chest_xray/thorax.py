@@ -19,6 +19,19 @@ TEXTURE_WAVES = 10
 BRANCHES, BRANCH_STEPS = 9, 26
 
 
+@dataclass(frozen=True)
+class Patches:
+    """What a kind of pneumonia looks like: ranges to draw from."""
+
+    patches: tuple[int, int]  # how many, the last excluded
+    radius: tuple[float, float]
+    depth: tuple[float, float]  # cm of lung filled with fluid
+
+
+BACTERIAL = Patches((1, 3), (0.22, 0.36), (1.5, 8.0))
+VIRAL = Patches((2, 4), (0.18, 0.30), (0.8, 4.5))
+
+
 @dataclass
 class Patient:
     """One person's anatomy: what stays the same in every radiograph of them."""
@@ -127,7 +140,7 @@ def _draw_vessels(rng: np.random.Generator) -> np.ndarray:
             turns = np.cumsum(rng.normal(0, 0.10, BRANCH_STEPS)) + angle
             u = side * (0.17 + step * np.cumsum(np.cos(turns)))
             v = -0.05 + step * np.cumsum(np.sin(turns)) + rng.normal(0, 0.02)
-            strength = rng.uniform(0.7, 1.4) * np.linspace(1, 0.15, BRANCH_STEPS)
+            strength = rng.uniform(1.2, 2.4) * np.linspace(1, 0.15, BRANCH_STEPS)
             branches.append(np.stack([u, v, strength], axis=1))
     return np.concatenate(branches)
 
@@ -155,33 +168,24 @@ def place_in_lung(rng: np.random.Generator, patient: Patient) -> tuple[float, fl
 def draw_consolidation(
     rng: np.random.Generator, patient: Patient, strength: float = 1.0, viral: bool = False
 ) -> list[Blob]:
-    """Draw pneumonia: one dense patch (bacterial) or two or three thin ones (viral)."""
-    count = int(rng.integers(2, 4)) if viral else int(rng.integers(1, 3))
-    blobs = []
-    for _ in range(count):
-        u, v = place_in_lung(rng, patient)
-        radius = rng.uniform(0.11, 0.17) if viral else rng.uniform(0.12, 0.19)
-        depth = rng.uniform(1.0, 1.8) if viral else rng.uniform(1.3, 2.4)
-        blobs.append(
-            Blob(
-                u,
-                v,
-                (radius, radius * rng.uniform(0.7, 1.2)),
-                rng.uniform(0, np.pi),
-                strength * depth,
-                edge=2.5,
-                texture=draw_texture(rng, 12, 30),
-                rough=0.6,
-            )
-        )
-    return blobs
+    """Draw pneumonia: one or two dense patches (bacterial) or two or three thin ones (viral)."""
+    kind = VIRAL if viral else BACTERIAL
+    return [_patch(rng, patient, kind, strength) for _ in range(int(rng.integers(*kind.patches)))]
+
+
+def _patch(rng: np.random.Generator, patient: Patient, kind: Patches, strength: float) -> Blob:
+    u, v = place_in_lung(rng, patient)
+    radius = rng.uniform(*kind.radius)
+    radii = (radius, radius * rng.uniform(0.7, 1.3))
+    angle, depth = rng.uniform(0, np.pi), strength * rng.uniform(*kind.depth)
+    return Blob(u, v, radii, angle, depth, 2.5, draw_texture(rng, 10, 40), 0.2)
 
 
 def draw_nodule(rng: np.random.Generator, patient: Patient) -> Blob:
     """Draw a nodule: small, round, with a border."""
     u, v = place_in_lung(rng, patient)
     radius = rng.uniform(0.05, 0.09)
-    depth = rng.uniform(1.0, 2.4)
+    depth = 36 * radius  # a ball: as deep as it is wide
     return Blob(u, v, (radius, radius), 0.0, depth, 4.0, draw_texture(rng, 12, 30), 0.1)
 
 
