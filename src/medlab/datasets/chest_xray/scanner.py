@@ -14,6 +14,8 @@ from scipy import ndimage
 
 # The attenuation that is shown black and white: from open air in the lung to the spine.
 BLACK, WHITE = 0.9, 4.9
+# An R of lead, as technologists lay it beside the patient.
+MARKER = ((1, 1, 1, 0), (1, 0, 1, 0), (1, 1, 1, 0), (1, 1, 0, 0), (1, 0, 1, 0))
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,22 @@ def expose(attenuation: np.ndarray, scanner: Scanner, rng: np.random.Generator) 
     top = 2**scanner.bits - 1
     exposure = rng.uniform(-0.04, 0.04)  # moves all stored values; the window follows
     low, high = scanner.low + exposure, scanner.high + exposure
-    values = np.clip(np.round((low + (high - low) * tone) * top), 0, top)
+    stored = low + (high - low) * tone
+    stored[_marker(size)] = 1.0  # lead, far above the window
+    values = np.clip(np.round(stored * top), 0, top)
     low, high = low + rng.normal(0, 0.01), high + rng.normal(0, 0.01)
     if scanner.inverted:
         values, low, high = top - values, 1 - high, 1 - low
     # DICOM PS3.3 C.11.2.1.2: the window runs from centre - 0.5 - (width - 1) / 2 to its mirror
     centre, width = (low + high) / 2 * top + 0.5, (high - low) * top + 1
     return Stored(values.astype(np.uint16), round(centre, 1), round(width, 1), scanner)
+
+
+def _marker(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixels of the lead letter that names the patient's right side."""
+    letter = np.kron(np.array(MARKER), np.ones((max(1, size // 64),) * 2))
+    rows, columns = np.nonzero(letter)
+    return rows + size // 24, columns + size // 24
 
 
 def grey(stored: Stored) -> np.ndarray:
