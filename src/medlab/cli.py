@@ -188,6 +188,7 @@ def grade(
     unit: Annotated[str, typer.Option(help="Grade this unit only.")] = "",
     gradebook: Annotated[str, typer.Option(help="Database URL; default OUT/gradebook.db.")] = "",
     cell_seconds: Annotated[float, typer.Option(help="Longest time of one cell or call.")] = 120,
+    sitting_seconds: Annotated[float, typer.Option(help="Longest time of one notebook.")] = 600,
     again: Annotated[bool, typer.Option(help="Grade also what was graded before.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Sittings at a time; 0: one per core.")] = 0,
     jail: Annotated[
@@ -224,7 +225,7 @@ def grade(
         gradebook,
         seed=seed,
         again=again,
-        limits=Limits(cell_seconds),
+        limits=Limits(cell_seconds, sitting_seconds=sitting_seconds),
         workers=workers or os.cpu_count() or 1,
         jail=jail,
         dask=dask,

@@ -11,6 +11,7 @@ from medlab.classroom import housing, workers
 from medlab.classroom.housing import LIMITS, NAMESPACES, Housing, problem_with
 from medlab.classroom.submission import read_cell
 from medlab.classroom.workers import Crew, Task, sit
+from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import answered
 
 SOLVED = {"add": "def add(a, b): return a + b", "mean": "def mean(v): return 0"}
@@ -91,12 +92,11 @@ def is_parent(process) -> bool:
 
 def test_a_warm_parent_that_dies_costs_nobody_a_grade(jailed):
     """Sittings to come, and one that needs a fresh kernel, get theirs from a new parent."""
-    dies = "import os, time\ntime.sleep(1)\nos._exit(1)"
+    dies = "import os, time\ntime.sleep(3)\nos._exit(1)"
     with Crew(1) as crew:
         running = crew.run([jailed("s0"), jailed("s1", mean=dies), jailed("s2")])
         next(running)
-        time.sleep(1)
-        kill_parent()
+        threading.Timer(1, kill_parent).start()
         rest = {done.name: sat for done, sat in running}
     assert [points(rest[name])["add"] for name in ("s1", "s2")] == [2, 2]
 
@@ -112,6 +112,17 @@ def test_a_sitting_on_a_cluster_gets_another_parent_by_itself(jailed, monkeypatc
 
     monkeypatch.setattr(workers, "house", house_of_the_dead)
     assert points(sit(jailed("one")))["add"] == 2
+
+
+def test_a_worker_cannot_be_made_to_fill_the_machine(tiny_course, task):
+    """A hidden test that an answer leads to ask for 8 GB fails, and nothing else happens."""
+    source = tiny_course / "course/first/add-two.py"
+    source.write_text(source.read_text().replace("== -3", "== np.empty(10**9).size"))
+    unit = load_unit(load_syllabus(tiny_course).find("add-two"))
+    with Crew(1) as crew:
+        [(_, sat)] = crew.run([replace(task("one"), unit=unit)])
+    assert "MemoryError" in sat.judged.exercises[0].message
+    assert points(sat)["add"] == 1
 
 
 def test_a_sitting_that_kills_every_worker_is_given_up(task):

@@ -227,7 +227,9 @@ def _check_rehearsal(unit: Unit, sat: Sat) -> None:
 
 
 def _mend(status: str) -> str:
-    return "give it more --cell-seconds" if status == TIMEOUT else "mend the unit"
+    return (
+        "give it more --cell-seconds or --sitting-seconds" if status == TIMEOUT else "mend the unit"
+    )
 
 
 def _json_path(page: Path) -> Path:
@@ -253,9 +255,9 @@ def open_classroom(
 
     gradebook is a database URL, by default SQLite at out/gradebook.db.
     """
-    seconds = options.get("limits", Limits()).cell_seconds
-    if not math.isfinite(seconds) or seconds <= 0:
-        raise BadInput(f"--cell-seconds is {seconds:g}: give a number above 0")
+    limits = options.get("limits", Limits())
+    _check_seconds("--cell-seconds", limits.cell_seconds)
+    _check_seconds("--sitting-seconds", limits.sitting_seconds)
     _check_folders(out, submissions)
     _make_folder(out)
     secret = os.environ.get("MEDLAB_SECRET") or _secret(out / SECRET)
@@ -287,6 +289,11 @@ def _all_known(classroom: Classroom, grades: list[Grade]) -> list[Grade]:
     counted = {(grade.student, grade.unit): grade for grade in classroom.gradebook.newest()}
     counted |= {(grade.student, grade.unit): grade for grade in grades if grade.scored}
     return [*counted.values(), *(grade for grade in grades if not grade.unit)]
+
+
+def _check_seconds(option: str, seconds: float) -> None:
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise BadInput(f"{option} is {seconds:g}: give a number above 0")
 
 
 def _check_folders(out: Path, submissions: Path) -> None:

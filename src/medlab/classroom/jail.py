@@ -110,9 +110,8 @@ def limit(allowance: Allowance) -> None:
     """Set the limits that the kernel enforces for each process."""
     import resource  # not on every system that medlab runs on
 
-    data = _own_bytes("VmData") + allowance.memory_bytes
+    limit_growth(allowance.memory_bytes)
     for what, most in (
-        (resource.RLIMIT_DATA, data),
         (resource.RLIMIT_FSIZE, allowance.file_bytes),
         (resource.RLIMIT_NPROC, allowance.processes),
         (resource.RLIMIT_CPU, allowance.cpu_seconds),
@@ -121,6 +120,15 @@ def limit(allowance: Allowance) -> None:
     ):
         with contextlib.suppress(ValueError):  # a lower limit is set already
             resource.setrlimit(what, (most, most))
+
+
+def limit_growth(most: int) -> None:
+    """Let this process ask for so many bytes more than it has."""
+    import resource
+
+    data = _own_bytes("VmData") + most
+    with contextlib.suppress(ValueError):  # a lower limit is set already
+        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 
 
 def become_nobody(number: int) -> None:

@@ -5,6 +5,8 @@ variables. Where it lives, and what it can reach from there, is its Housing.
 """
 
 import contextlib
+import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 import zmq
 from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.session import DELIM as DELIMITER
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
@@ -25,7 +28,13 @@ from medlab.classroom.warm import Forked, ParentGone
 from medlab.datasets import cache
 
 START_SECONDS = 60
-LARGEST_MESSAGE = 200_000_000  # bytes; a kernel that sends more is cut off
+# What a kernel may put into this process's memory. A channel on which a larger message comes is
+# cut off, and so many messages of it, besides the one that is coming in, wait to be read.
+LARGEST_OUTPUT = 50_000_000  # bytes
+WAITING = 2
+READ_OUTPUT = 8  # a message of more than so many times the outputs that are kept is not unpacked
+IDLE_SECONDS = 2  # for outputs to be complete, once the reply is there
+LARGEST_HEADER = 10_000  # bytes of one that is read of a message that is too large
 INTERRUPT_SECONDS = 3  # between asking a kernel to stop and killing it
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "MEDLAB_SCALE", "OMP_NUM_THREADS")
 
@@ -37,6 +46,7 @@ class Limits:
     cell_seconds: float = 120  # for one cell, and for one call from a hidden test
     output_bytes: int = 2_000_000  # kept of one cell's outputs
     answer_bytes: int = 64_000_000  # of one answer to a hidden test
+    sitting_seconds: float = 600  # for all cells and calls of one notebook together
 
 
 class KernelDied(Exception):
@@ -44,7 +54,10 @@ class KernelDied(Exception):
 
 
 class OutOfTime(Exception):
-    """The kernel did not finish in time; it was interrupted, or killed if that did not help."""
+    """The kernel did not finish in time; it was interrupted, or killed if that did not help.
+
+    Its text says which time that was.
+    """
 
 
 @dataclass
@@ -85,12 +98,21 @@ class OneSpec(KernelSpecManager):
 class Kernel:
     """One kernel process and the two things asked of it: run a cell, answer a request."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None, housing: Housing | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits | None = None,
+        housing: Housing | None = None,
+        until: float = math.inf,
+    ):
         """Start a kernel; folder does not exist yet and will hold its sockets and its files.
 
+        until is the end of the sitting on the clock time.monotonic(): no cell runs on after it.
         Raises KernelDied if it does not start, ParentGone if nobody is there to fork it.
         """
         self.limits = limits or Limits()
+        self._until = until
+        self._idle_seconds = IDLE_SECONDS
         housing = housing or Housing()
         for name in ("work", "home", "root", "sockets"):
             (folder / name).mkdir(parents=True)
@@ -101,8 +123,9 @@ class Kernel:
             environment = _environment(housing.home(folder))
             self._manager.start_kernel(cwd=str(folder / "work"), env=environment)
             self._client = self._manager.blocking_client()
-            self._client.start_channels()
-            self._wait(self._client.kernel_info(), START_SECONDS, None)
+            self._client.context = self._manager.context  # with its bounds; the client makes none
+            _open_channels(self._client, self.limits)
+            self._wait(self._client.kernel_info(), START_SECONDS, "", None)
         except ParentGone:
             self.stop()
             raise
@@ -118,12 +141,15 @@ class Kernel:
         """Run one cell; nothing that it does raises here."""
         if not self.alive:
             return Ran("killed", error="the kernel is gone")
+        seconds, told = self._time()
+        if seconds <= 0:
+            return Ran("timeout", error=told)
         ran = Ran("ok")
         sent = self._client.execute(source, allow_stdin=False, stop_on_error=False)
         try:
-            reply = self._wait(sent, self.limits.cell_seconds, ran)
+            reply = self._wait(sent, seconds, told, ran)
         except OutOfTime:
-            return Ran("timeout", ran.outputs, f"stopped after {self.limits.cell_seconds:g} s")
+            return Ran("timeout", ran.outputs, told)
         except KernelDied:
             return Ran("killed", ran.outputs, "the kernel died")
         if reply.get("status") != "ok":
@@ -138,6 +164,9 @@ class Kernel:
         """
         if not self.alive:
             raise KernelDied
+        seconds, told = self._time()
+        if seconds <= 0:
+            raise OutOfTime(told)
         call = (
             "__import__('medlab.classroom.answering', fromlist=['answer'])"
             f".answer(get_ipython().user_ns, {request!r})"
@@ -145,8 +174,8 @@ class Kernel:
         sent = self._client.execute(
             "", silent=True, user_expressions={"answer": call}, allow_stdin=False
         )
-        reply = self._wait(sent, self.limits.cell_seconds, None)
-        return _answer_text(reply, self.limits.answer_bytes)
+        reply = self._wait(sent, seconds, told, None)
+        return _answer_text(reply, self.limits)
 
     def stop(self) -> None:
         """End the kernel, all it started that can be found, and the connection to it."""
@@ -168,7 +197,14 @@ class Kernel:
         with contextlib.suppress(Exception):
             self._manager.context.destroy(linger=0)
 
-    def _wait(self, sent: str, seconds: float, ran: Ran | None) -> dict:
+    def _time(self) -> tuple[float, str]:
+        """Return the seconds that a cell or call may take now, and what to say when they pass."""
+        left = self._until - time.monotonic()
+        if left < self.limits.cell_seconds:
+            return left, out_of_time(self.limits)
+        return self.limits.cell_seconds, f"stopped after {self.limits.cell_seconds:g} s"
+
+    def _wait(self, sent: str, seconds: float, told: str, ran: Ran | None) -> dict:
         """Return the reply to a message, collecting outputs; stop the kernel when time is up."""
         deadline = time.monotonic() + seconds
         reply = self._collect(sent, deadline, ran)
@@ -178,7 +214,7 @@ class Kernel:
             self._manager.interrupt_kernel()
         if self._collect(sent, time.monotonic() + INTERRUPT_SECONDS, None) is None:
             self.stop()
-        raise OutOfTime
+        raise OutOfTime(told)
 
     def _collect(self, sent: str, deadline: float, ran: Ran | None) -> dict | None:
         """Read both channels until the reply is there and outputs are complete, or until late."""
@@ -191,12 +227,14 @@ class Kernel:
                 if message["msg_type"].endswith("_reply"):
                     reply = message["content"]
                     # Outputs were sent before the reply; if 'idle' got lost, wait no longer.
-                    deadline = min(deadline, time.monotonic() + 2)
+                    deadline = min(deadline, time.monotonic() + self._idle_seconds)
                 kept.take(message)
             if reply is not None and kept.idle:
                 return reply
             if reply is None and not self.alive:
                 raise KernelDied
+        if reply is not None:
+            self._idle_seconds = 0.1  # it may have been cut off: the next cell waits less
         return reply
 
     def _messages(self, seconds: float) -> Iterator[dict]:
@@ -207,9 +245,19 @@ class Kernel:
             channel = next(c for c in channels if c.socket is socket)
             # The learner's process can send anything; what is no message is as good as silence.
             with contextlib.suppress(Exception):
-                message = channel.get_msg(timeout=0)
+                message = self._read(channel)
                 if _is_sound(message):
                     yield message
+
+    def _read(self, channel) -> dict:
+        """Return the next message; of one that is too large only what it answers."""
+        frames = channel.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        is_reply = channel is self._client.shell_channel
+        kept = _largest_reply(self.limits) if is_reply else READ_OUTPUT * self.limits.output_bytes
+        if sum(map(len, frames)) > kept:
+            return _in_place_of(frames, is_reply, self.limits)
+        _, parts = self._client.session.feed_identities([frame.bytes for frame in frames])
+        return self._client.session.deserialize(parts)
 
 
 class Kept:
@@ -225,7 +273,12 @@ class Kept:
         kind, content = message["msg_type"], message["content"]
         if kind == "status":
             self.idle = content.get("execution_state") == "idle"
-        elif self._ran is not None and kind in OUTPUTS and self._left > 0:
+        elif self._ran is None or self._left <= 0:
+            return
+        elif kind == TOO_LARGE:
+            self._left = 0
+            self._ran.outputs.append(_cut())
+        elif kind in OUTPUTS:
             self._left -= len(str(content))
             self._add(message)
 
@@ -236,7 +289,7 @@ class Kept:
         except Exception:
             return  # forged: no kernel of Jupyter's sends such an output
         if self._left <= 0:
-            output = NotebookNode(output_type="stream", name="stderr", text="[output cut here]\n")
+            output = _cut()
         if output.output_type == "stream" and outputs and _same_stream(outputs[-1], output):
             outputs[-1].text += output.text
         else:
@@ -244,6 +297,46 @@ class Kept:
 
 
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
+TOO_LARGE = "too large"  # in place of a message that was not unpacked
+
+
+def out_of_time(limits: Limits) -> str:
+    """Return what to say when a sitting is over."""
+    return f"stopped: the whole notebook may take {limits.sitting_seconds:g} s"
+
+
+def _cut() -> NotebookNode:
+    return NotebookNode(output_type="stream", name="stderr", text="[output cut here]\n")
+
+
+def _largest_reply(limits: Limits) -> int:
+    return 2 * limits.answer_bytes + 1_000_000  # quotes inside an answer are escaped
+
+
+def _in_place_of(frames: list, is_reply: bool, limits: Limits) -> dict:
+    """Return a small message in place of a large one, to the same request."""
+    parts = [frame.buffer for frame in frames]
+    start = next(at for at, part in enumerate(parts) if part == DELIMITER)
+    parent = json.loads(bytes(parts[start + 3][:LARGEST_HEADER]))
+    kind = "execute_reply" if is_reply else TOO_LARGE
+    content = {"status": "error", "ename": "ValueError", "evalue": _too_large(limits)}
+    return {"header": {}, "parent_header": parent, "content": content, "msg_type": kind}
+
+
+def _too_large(limits: Limits) -> str:
+    return f"the answer is larger than {limits.answer_bytes / 1e6:g} MB"
+
+
+def _open_channels(client, limits: Limits) -> None:
+    """Connect the two channels that are used, each with a bound on what comes in.
+
+    A socket takes its options from the context when it is made.
+    """
+    client.context.RCVHWM = WAITING
+    client.context.MAXMSGSIZE = _largest_reply(limits)
+    client.shell_channel.start()
+    client.context.MAXMSGSIZE = LARGEST_OUTPUT
+    client.iopub_channel.start()
 
 
 def _is_sound(message: dict) -> bool:
@@ -265,7 +358,7 @@ def _poller(channels) -> zmq.Poller:
 
 def _manager(folder: Path, housing: Housing) -> KernelManager:
     context = zmq.Context()
-    context.MAXMSGSIZE = LARGEST_MESSAGE
+    context.MAXMSGSIZE = LARGEST_OUTPUT
     spec = OneSpec(housing, folder)
     manager = KernelManager(kernel_name="medlab", kernel_spec_manager=spec, context=context)
     manager.connection_file = str(folder / "sockets" / "kernel.json")
@@ -285,14 +378,14 @@ def _environment(home: Path) -> dict[str, str]:
     return defaults | passed_on | own | user | data
 
 
-def _answer_text(reply: dict, limit: int) -> str:
+def _answer_text(reply: dict, limits: Limits) -> str:
     expressions = reply.get("user_expressions") or {}
-    told = expressions.get("answer") or {}
+    told = expressions.get("answer") or (reply if reply.get("status") == "error" else {})
     if told.get("status") != "ok":
         raise ValueError(f"{told.get('ename', 'no answer')}: {told.get('evalue', '')}")
     text = told.get("data", {}).get(ANSWER)
     if not isinstance(text, str):
         raise ValueError("the kernel gave no answer")
-    if len(text) > limit:
-        raise ValueError(f"the answer is larger than {limit / 1e6:g} MB")
+    if len(text) > limits.answer_bytes:
+        raise ValueError(_too_large(limits))
     return text

@@ -67,8 +67,8 @@ class Referee:
             return _lost(test, FAILED, str(error))
         except LearnerError as error:
             return _raised(test, error)
-        except OutOfTime:
-            return _lost(test, TIMEOUT, "stopped: it did not finish in time")
+        except OutOfTime as error:
+            return _lost(test, TIMEOUT, str(error))
         except KernelDied:
             return _lost(test, KILLED, "the kernel died while this ran")
         except Exception as error:

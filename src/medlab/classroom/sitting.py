@@ -1,6 +1,7 @@
 """One sitting: a restored notebook, run cell by cell, with hidden tests judged in between."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from nbformat import NotebookNode
 
 from medlab.classroom import referee
 from medlab.classroom.housing import Housing
-from medlab.classroom.kernel import Kernel, Limits, Ran
+from medlab.classroom.kernel import Kernel, Limits, Ran, out_of_time
 from medlab.classroom.learner import Learner
 from medlab.classroom.referee import ExerciseResult, Referee, TestResult
 from medlab.classroom.submission import is_untouched
@@ -34,27 +35,43 @@ class Step:
 
 @dataclass
 class Seat:
-    """A kernel that is replaced when it dies, with what had been run run again."""
+    """A kernel that is replaced when it dies, with what had been run run again.
+
+    Its time begins now, and nothing runs in it after limits.sitting_seconds.
+    """
 
     limits: Limits
     housing: Housing
     kernel: Kernel | None = None
+    _began: float = field(default_factory=time.monotonic)
     _done: list[str] = field(default_factory=list)  # sources that ran and left the kernel alive
     _folders: list[tempfile.TemporaryDirectory] = field(default_factory=list)
 
     def run(self, source: str) -> Ran:
         """Run a cell; one that ends the kernel is left out when a fresh kernel catches up."""
+        if self.over:
+            return Ran("timeout", error=out_of_time(self.limits))
         ran = self.ready().run(source)
         if self.kernel.alive:
             self._done.append(source)
         return ran
+
+    @property
+    def over(self) -> bool:
+        """Whether the time of the whole sitting is up."""
+        return time.monotonic() >= self._until
+
+    @property
+    def _until(self) -> float:
+        return self._began + self.limits.sitting_seconds
 
     def ready(self) -> Kernel:
         """Return a live kernel in which all earlier cells have run."""
         if self.kernel is None or not self.kernel.alive:
             self.close()
             self._folders.append(folder_for_sockets())
-            self.kernel = Kernel(Path(self._folders[-1].name) / "seat", self.limits, self.housing)
+            folder = Path(self._folders[-1].name) / "seat"
+            self.kernel = Kernel(folder, self.limits, self.housing, self._until)
             self._done = [source for source in self._done if self._again(source)]
         return self.kernel
 
@@ -131,13 +148,15 @@ class Sitting:
         done.append(self._judge.judge(test, Learner(self._seat.ready())))
 
     def _stopped(self, name: str) -> tuple[str, str] | None:
-        """Return status and message of what already stopped a kernel in this exercise."""
+        """Return status and message of what already stopped this exercise, or the sitting."""
         ran = self._trouble.get(name)
         if ran is not None and ran.status in STOPPED:
             return STOPPED[ran.status], f"your cell was stopped: {ran.error}"
         for test in self._tests[name]:
             if test.status in (referee.TIMEOUT, referee.KILLED):
                 return test.status, "not run, since an earlier test stopped the kernel"
+        if self._seat.over:
+            return referee.TIMEOUT, out_of_time(self._seat.limits)
         return None
 
     def _result(self, exercise) -> ExerciseResult:

@@ -15,13 +15,15 @@ from multiprocessing.connection import Connection, wait
 
 from medlab.classroom.engine import Judged, MedlabEngine
 from medlab.classroom.housing import Housing, house
+from medlab.classroom.jail import limit_growth
 from medlab.classroom.kernel import Limits
 from medlab.classroom.referee import number
 from medlab.classroom.submission import Cell, restore
 from medlab.classroom.warm import ParentGone
 from medlab.course import Unit
 
-LONGEST_SITTING = 3_600  # seconds; a worker that takes longer is replaced
+LATE_SECONDS = 600  # over a sitting's own limit; then its worker is replaced
+GROWTH_BYTES = 2_000_000_000  # that a worker's memory may grow by; jailed code may send it much
 TRIES = 2  # for a sitting whose worker, or warm parent, dies
 
 
@@ -181,7 +183,7 @@ class Worker:
         """Start on a task; raise BadInput if there is no housing for it."""
         there = housed(task)
         self.task, self._tries = task, tries
-        self._deadline = time.monotonic() + LONGEST_SITTING
+        self._deadline = time.monotonic() + task.limits.sitting_seconds + LATE_SECONDS
         with contextlib.suppress(OSError):  # a dead worker shows when it is asked
             self.connection.send(there)
 
@@ -207,6 +209,7 @@ def _work(connection: Connection) -> None:
         from medlab.classroom import linux
 
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        limit_growth(GROWTH_BYTES)
     importlib.import_module("papermill")  # now, and not during the first sitting
     with contextlib.suppress(EOFError, OSError):
         while True:
