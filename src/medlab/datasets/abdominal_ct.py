@@ -66,8 +66,8 @@ PARTS = (
     Ellipsoid("spleen", 1, (-104, -34, 20), (28, 46, 42), 122),
     Ellipsoid("right kidney", 2, (68, -40, -24), (28, 27, 48), 168),
     Ellipsoid("left kidney", 3, (-70, -40, -14), (28, 27, 48), 168),
-    Ellipsoid("gallbladder", 4, (58, 58, -22), (20, 19, 29), 8),
-    Ellipsoid("pancreas", 11, (-16, 24, -10), (62, 15, 17), 92),
+    Ellipsoid("gallbladder", 4, (58, 58, -22), (21, 20, 30), 8),
+    Ellipsoid("pancreas", 11, (-16, 24, -10), (62, 13, 15), 92),
     Ellipsoid("vena cava", VENA_CAVA, (20, 0, 0), (13, 12, 1e4), 138),
     Ellipsoid("aorta", 8, (-13, -6, 0), (12, 12, 1e4), 156),
 )
@@ -198,7 +198,7 @@ def _bowel(hu, place, room, rng) -> None:
         axes = rng.uniform(11, 22, size=3)
         squared = _squared(place, centre, axes)
         loop = (squared < 1) & room
-        hu[loop] = rng.uniform(20, 75)
+        hu[loop] = rng.uniform(35, 80)
         if rng.random() < 0.35:
             hu[loop & (squared < 0.45)] = GAS
 
