@@ -1,6 +1,7 @@
 """Run this as an ordinary user: `python probes.py JAIL` prints what a kernel of that jail says."""
 
 import json
+import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -43,14 +44,16 @@ def children():
     for pid in made:
         os.kill(pid, 9); os.waitpid(pid, 0)
     return len(made)
+data = os.environ["MEDLAB_DATA"]
 print(json.dumps({
+    "made data": open(data + "/made.txt").read(),
     "pid": os.getpid(), "uid": os.getuid(), "capabilities": int(status["CapEff"], 16),
     "no_new_privileges": int(status["NoNewPrivs"]), "filter": int(status["Seccomp"]),
     "pids": sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 100,
     "root": sorted(os.listdir("/")), "interfaces": sorted(os.listdir("/sys/class/net"))
     if os.path.isdir("/sys/class/net") else [],
     "writable": [p for p in ("/tmp", "/dev/shm", "/learner/work", "/usr", "/etc",
-                             os.path.dirname(os.__file__), sys.argv[-1]) if writes(p)],
+                             os.path.dirname(os.__file__), data, sys.argv[-1]) if writes(p)],
     "filled": fill("/tmp"), "children": children(),
     "environment": sorted(os.environ), "folder": os.getcwd(), "user": os.environ["USER"],
 }))
@@ -66,8 +69,12 @@ ENDLESS = "while True: pass"
 
 def main() -> None:
     kind = sys.argv[1]
-    housing = replace(house(choose(kind)), allowance=SMALL)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["MEDLAB_DATA"] = str(Path(folder, "data"))
+        Path(folder, "data").mkdir()
+        Path(folder, "data", "made.txt").write_text("generated")
+        os.chmod(Path(folder, "data"), 0o755)
+        housing = replace(house(choose(kind)), allowance=SMALL)
         kernel = Kernel(Path(folder, "k"), Limits(cell_seconds=20), housing)
         told = json.loads(kernel.run(ABOUT).outputs[0].text)
         kernel.limits = Limits(cell_seconds=1)

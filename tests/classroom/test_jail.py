@@ -63,6 +63,13 @@ def test_it_sees_an_allow_list_of_folders(kind, user):
 
 
 @every_jail
+def test_it_reads_made_data_and_cannot_change_them(kind, user):
+    about = told(kind, user)
+    assert about["made data"] == "generated"
+    assert not [path for path in about["writable"] if path.endswith("/data")]
+
+
+@every_jail
 def test_it_writes_to_its_own_folders_alone(kind, user):
     own = {"/tmp", "/dev/shm", "/learner/work"}
     assert own <= set(told(kind, user)["writable"])
