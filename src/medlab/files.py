@@ -1,10 +1,17 @@
 """Write files so that a reader never finds half of one; make folders that hold sockets."""
 
 import os
+import shutil
+import stat
 import tempfile
 from pathlib import Path
 
 from medlab.errors import BadInput
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,10 +42,72 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise BadInput(f"{path} cannot be written ({error.strerror}): {mend}") from None
 
 
-def folder_for_sockets() -> tempfile.TemporaryDirectory:
+PREFIX, OWNER = "medlab-", "owner"
+
+
+class OwnedFolder(tempfile.TemporaryDirectory):
+    """A temporary folder whose owner is on record: a locked file in it with this process's id.
+
+    The system lets go of the lock when the process ends, however it ends, so that nobody takes a
+    living process's folder for an abandoned one, nor a later process of the same id for its owner.
+    """
+
+    def __init__(self, place: str):
+        super().__init__(prefix=PREFIX, dir=place)
+        self._lock = _locked(Path(self.name))
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def folder_for_sockets() -> OwnedFolder:
     """Make a temporary folder whose path is short: a socket's may have about 100 characters.
 
     Where the folder for temporary files has a long path itself, /tmp serves.
     """
+    return OwnedFolder(_place())
+
+
+def clear_abandoned() -> list[Path]:
+    """Remove the folders of folder_for_sockets whose owner was killed; return which."""
+    found = [path for path in Path(_place()).glob(f"{PREFIX}*") if _is_abandoned(path)]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return found
+
+
+def _place() -> str:
     here = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(prefix="medlab-", dir=here if len(here) <= 50 else "/tmp")
+    return here if len(here) <= 50 else "/tmp"
+
+
+def _locked(folder: Path) -> int | None:
+    """Put the locked file into a folder; return what holds the lock, None where there are none."""
+    if fcntl is None:
+        return None
+    # Locked before it has its name: a file of that name without a lock is one left behind.
+    unfinished = folder / f".{OWNER}"
+    lock = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    os.rename(unfinished, folder / OWNER)
+    return lock
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Tell whether a folder is this user's, has an owner on record, and the owner is gone."""
+    try:
+        status = folder.lstat()
+        if fcntl is None or not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            return False
+        lock = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        finally:
+            os.close(lock)
+    except OSError:
+        return False

@@ -30,7 +30,7 @@ from medlab.classroom.workers import Crew, Sat, Task
 from medlab.course import Syllabus, Unit, load_unit
 from medlab.course.audience import answered
 from medlab.errors import BadInput
-from medlab.files import write_text
+from medlab.files import clear_abandoned, write_text
 
 SECRET = "sitting.secret"  # without it nobody can foresee a student's random numbers
 LOG = "grading.log"  # tracebacks, for the instructor alone
@@ -259,6 +259,7 @@ def open_classroom(
     _check_seconds("--cell-seconds", limits.cell_seconds)
     _check_seconds("--sitting-seconds", limits.sitting_seconds)
     _check_folders(out, submissions)
+    clear_abandoned()  # by an earlier run that was killed
     _make_folder(out)
     secret = os.environ.get("MEDLAB_SECRET") or _secret(out / SECRET)
     book = Gradebook(gradebook or f"sqlite:///{(out / 'gradebook.db').resolve()}")

@@ -13,12 +13,12 @@ import signal
 import site
 import sys
 import sysconfig
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medlab.classroom import linux, seccomp
 from medlab.datasets import cache
+from medlab.files import folder_for_sockets
 
 FIRST_UID, UIDS = 61_184, 4_000  # a range that Debian leaves to nobody (policy, section 9.2.2)
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
@@ -248,7 +248,7 @@ def _bytes_in(path: Path, *names: str) -> int:
 
 def main() -> None:
     """Build a jail and leave it: exit status 0 if this system allows that."""
-    with tempfile.TemporaryDirectory(prefix="medlab-") as folder:
+    with folder_for_sockets() as folder:
         new_root, sockets = Path(folder, "root"), Path(folder, "sockets")
         new_root.mkdir()
         sockets.mkdir()
