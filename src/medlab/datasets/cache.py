@@ -46,10 +46,11 @@ def key(data_set: DataSet, settings: dict) -> str:
 
 
 def _source(module: ModuleType) -> list[str]:
-    """Return the text of a module, or of all modules of a package."""
+    """Return the text of a maker's module or package, and of the makers it is MADE_FROM."""
     file = Path(module.__file__)
     files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
-    return [path.read_text(encoding="utf-8") for path in files]
+    others = [text for other in getattr(module, "MADE_FROM", ()) for text in _source(other)]
+    return [path.read_text(encoding="utf-8") for path in files] + others
 
 
 def make(data_set: DataSet, target: Path, settings: dict) -> Path:
