@@ -211,7 +211,8 @@ def test_data_behind_an_account_name_the_owners_tool_and_the_place(data, stars):
     status, out, _ = data("fetch", "stars")
     assert status == 1  # for scripts: nothing was fetched
     assert "use the star tool" in out
-    assert str(fetching.real_folder(stars())) in out
+    assert f"folder   {fetching.real_folder(stars())}" in out
+    assert "datasets/stars.md" in out
 
 
 # --- verify ---

@@ -315,7 +315,7 @@ app.add_typer(data, name="data")
 @data.command("list")
 def data_list() -> None:
     """List the data sets, and what of them is on this machine."""
-    from medlab.datasets import registry
+    from medlab.datasets import cache, registry
     from medlab.datasets.fetching import is_there, real_folder
     from medlab.datasets.verifying import stand_ins
 
@@ -326,6 +326,7 @@ def data_list() -> None:
         print(f"  stand-in: {f'made ({made})' if made else 'not made'}")
         print(f"  real: {data_set.real.title}, {real}")
         print(f"  card: {data_set.card}")
+    print(f"They lie in {cache.root()}; MEDLAB_DATA names another folder")
 
 
 @data.command("make")
@@ -333,7 +334,10 @@ def data_make(
     name: str,
     out: Annotated[Path | None, typer.Option(help="A new folder; default: the cache.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A maker's setting.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A maker's setting; an unknown one lists them all."
+        ),
     ] = None,
 ) -> None:
     """Write a stand-in: generated, seeded, in the folders and formats of the real data set."""
@@ -366,7 +370,7 @@ def data_fetch(
         print(f"It is there: 'medlab data verify {name}' checks it")
         return
     if not data_set.real.files:
-        print(fetching.by_hand(data_set, target))
+        print(fetching.by_hand(data_set))
         raise typer.Exit(1)
     fetching.check_place(data_set, target)
     if not agree:

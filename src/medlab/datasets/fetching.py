@@ -51,11 +51,12 @@ def notice(data_set: DataSet, target: Path) -> str:
     return "\n".join(lines)
 
 
-def by_hand(data_set: DataSet, target: Path) -> str:
+def by_hand(data_set: DataSet) -> str:
     """Return how a person gets data that medlab cannot download, and where they belong."""
     return (
-        f"medlab cannot download these: {data_set.real.how}\n"
-        f"Put the files in {target}, then run 'medlab data verify {data_set.name}'"
+        f"These are fetched by hand: {data_set.real.how}\n"
+        f"Put them in the folder named above, laid out as {data_set.card} shows,\n"
+        f"then run 'medlab data verify {data_set.name}'"
     )
 
 
