@@ -35,7 +35,7 @@ SCANNERS = {
     "A": Scanner(bits=12, inverted=False, low=0.08, high=0.55, gamma=1.00, noise=0.020, blur=0.35),
     "B": Scanner(bits=14, inverted=True, low=0.30, high=0.94, gamma=0.90, noise=0.025, blur=0.45),
     "C": Scanner(bits=12, inverted=False, low=0.05, high=0.33, gamma=1.12, noise=0.030, blur=0.55),
-    "D": Scanner(bits=14, inverted=False, low=0.20, high=0.90, gamma=0.50, noise=0.250, blur=1.60),
+    "D": Scanner(bits=14, inverted=False, low=0.20, high=0.90, gamma=0.50, noise=0.120, blur=1.10),
 }
 
 

@@ -28,8 +28,8 @@ class Patches:
     depth: tuple[float, float]  # cm of lung filled with fluid
 
 
-BACTERIAL = Patches((1, 3), (0.22, 0.36), (1.5, 8.0))
-VIRAL = Patches((2, 4), (0.18, 0.30), (0.8, 4.5))
+BACTERIAL = Patches((1, 3), (0.22, 0.36), (2.5, 8.0))
+VIRAL = Patches((2, 4), (0.18, 0.30), (1.5, 5.0))
 
 
 @dataclass
