@@ -4,6 +4,7 @@ import pytest
 
 from medlab.classroom import checking
 from medlab.classroom.kernel import KernelDied
+from medlab.course import load_unit
 from medlab.course.audience import LEARNER, answered, notebook
 from medlab.course.build import text_of
 from medlab.errors import BadInput
@@ -66,3 +67,13 @@ def test_a_machine_that_starts_no_kernel_is_one_line(
     made = json.loads(text_of(notebook(tiny_unit, LEARNER)))
     with pytest.raises(BadInput, match="medlab doctor"):
         checking.check_notebook(tiny_syllabus, write(tmp_path, json.dumps(made)))
+
+
+def test_demonstrations_are_passed_over(tiny_syllabus, tmp_path):
+    entry = tiny_syllabus.find("add-two")
+    shown = '# %% tags=["demonstration"]\nadd = None\n\n# %% check="add"\nassert add, "there"\n\n# %% [markdown]\n# The end\n'
+    entry.source.write_text(entry.source.read_text() + "\n" + shown)
+    unit = load_unit(entry)
+    solved = answered(unit, {"add": unit.exercises[0].solution})
+    outcomes = checking.check_notebook(tiny_syllabus, write(tmp_path, solved))
+    assert [one.passed for one in outcomes if one.exercise == "add"] == [True, True]

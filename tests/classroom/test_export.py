@@ -25,9 +25,14 @@ def test_whole_numbers_are_written_as_whole_numbers():
     assert rows(grade(score=2.5, max=5.0, seconds=0.25))[1][2:] == ["2.5", "5", "graded", "0.25"]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", "＝"])  # noqa: RUF001
 def test_a_name_that_a_spreadsheet_would_run_is_made_harmless(start):
     assert rows(grade(f"{start}cmd|' /C calc'!A0"))[1][0] == f"'{start}cmd|' /C calc'!A0"
+
+
+def test_a_bare_carriage_return_starts_no_row_of_its_own():
+    text = grades_csv([grade("ada\r=cmd|' /C calc'!A0")])
+    assert "\r" not in text.replace("\r\n", "")
 
 
 def test_a_name_with_commas_quotes_and_line_breaks_stays_one_cell():

@@ -8,6 +8,7 @@ import pytest
 from medlab.classroom.feedback import feedback_page
 from medlab.classroom.grade import Grade
 from medlab.classroom.referee import ExerciseResult, TestResult
+from medlab.course import load_unit
 from medlab.course.audience import answered
 
 PIXEL = (
@@ -214,3 +215,12 @@ def test_a_file_that_is_no_notebook_has_a_page_that_says_what_to_do(tiny_unit):
 def test_a_page_forbids_everything_but_its_own_pictures_and_styles(tiny_unit, handed_in):
     policy = next(a["content"] for _, a in page(tiny_unit, handed_in).tags if "http-equiv" in a)
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_the_page_says_that_demonstrations_were_not_run(tiny_syllabus):
+    entry = tiny_syllabus.find("add-two")
+    told = "Demonstrations, such as long training, were not run for grading"
+    assert told not in feedback_page(grade(), load_unit(entry), None)
+    shown = '# %% tags=["demonstration"]\nprint("trained")\n\n# %% [markdown]\n# The end\n'
+    entry.source.write_text(entry.source.read_text() + "\n" + shown)
+    assert told in feedback_page(grade(), load_unit(entry), None)

@@ -11,6 +11,7 @@ from medlab.classroom.sitting import seat
 from medlab.classroom.submission import put_back, read_submission
 from medlab.course import Syllabus
 from medlab.course.audience import learners_notebook
+from medlab.course.cells import DEMONSTRATION
 from medlab.errors import BadInput
 
 
@@ -24,7 +25,7 @@ class Outcome:
 
 
 def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
-    """Run a notebook in a fresh kernel and an empty folder.
+    """Run a notebook, but for its demonstrations, in a fresh kernel and an empty folder.
 
     Raises BadInput for a file that is no notebook of this course.
     """
@@ -39,7 +40,8 @@ def _run(notebook: NotebookNode) -> list[Outcome]:
     outcomes: list[Outcome] = []
     with seat(Limits(), Housing()) as taken:
         for cell in notebook.cells:
-            if cell.cell_type != "code":
+            # As in grading, no check rests on a demonstration, which may train for long.
+            if cell.cell_type != "code" or DEMONSTRATION in cell.metadata.get("tags", []):
                 continue
             ran = taken.run(cell.source)
             name = cell.metadata.get("medlab", {}).get("check")

@@ -1,26 +1,21 @@
 """Grades in the forms that others read."""
 
-import csv
-import io
 from collections.abc import Iterable
 
 from medlab.classroom.grade import Grade
+from medlab.classroom.spreadsheet import table
 
 COLUMNS = ("student", "unit", "score", "max", "status", "seconds")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
 
 
 def grades_csv(grades: Iterable[Grade]) -> str:
-    """Return grades as CSV that no spreadsheet runs: text like a formula gets a quote before it."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for grade in sorted(grades, key=lambda grade: (grade.student, grade.unit, grade.file)):
-        writer.writerow([_written(getattr(grade, column)) for column in COLUMNS])
-    return text.getvalue()
+    """Return grades as CSV that no spreadsheet runs."""
+    ordered = sorted(grades, key=lambda grade: (grade.student, grade.unit, grade.file))
+    rows = [[_written(getattr(grade, column)) for column in COLUMNS] for grade in ordered]
+    return table([COLUMNS, *rows])
 
 
 def _written(value: str | float) -> str | float:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
+        return value
     return int(value) if float(value).is_integer() else value

@@ -6,17 +6,16 @@ the page loads nothing and allows no script. Hidden tests are not on it.
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import nh3
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from nbformat import NotebookNode
 
 from medlab.classroom.grade import Grade
 from medlab.classroom.late import Lateness
-from medlab.classroom.text import encodable
+from medlab.classroom.pages import page
 from medlab.course.audience import EMPTY_ANSWER
+from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import Unit
 
 MARKS = {"passed": "✓", "not attempted": "○", "awaits a person": "…"}
@@ -43,21 +42,18 @@ def feedback_page(
     kept holds what an earlier page showed of each answer, from handed_in: it stands in place of
     the notebook's cells, which may have no outputs when a grade changes without another run.
     """
-    folder = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    shown = bool(unit) and any(DEMONSTRATION in cell.options for cell in unit.cells)
     cells = _cells_by_exercise(unit, notebook) if unit and notebook else {}
-    page = environment.get_template("feedback.html").render(
+    return page(
+        "feedback.html",
         grade=grade,
         title=unit.entry.title if unit else grade.unit or grade.file,
         cells=cells,
+        demonstrations=shown and bool(grade.exercises),
         late=late,
         kept=kept or {},
         mark=lambda status: MARKS.get(status, LOST),
-        style=Markup((folder / "feedback.css").read_text(encoding="utf-8")),
     )
-    return encodable(page)
 
 
 def handed_in(page: str) -> dict[str, Markup]:

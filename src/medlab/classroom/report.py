@@ -11,13 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from medlab.classroom.grade import Grade
+from medlab.classroom.pages import page
 from medlab.classroom.referee import NOT_ATTEMPTED, PASSED, ExerciseResult
 
 FEWEST = 10  # students, below which a correlation says next to nothing
@@ -89,15 +88,11 @@ def discrimination(item: Sequence[float], rest: Sequence[float]) -> tuple[float 
 
 def report_page(grades: Iterable[Grade]) -> str:
     """Return the report as one HTML page that loads nothing and runs nothing."""
-    folder = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     units = unit_reports(grades)
-    return environment.get_template("report.html").render(
+    return page(
+        "report.html",
         units=[(unit, _scores_plot(unit), _items_plot(unit)) for unit in units],
         fewest=FEWEST,
-        style=Markup((folder / "feedback.css").read_text(encoding="utf-8")),
     )
 
 

@@ -17,13 +17,9 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
-
+from medlab.classroom.pages import page
 from medlab.classroom.submission import Submission, is_untouched, restore
-from medlab.classroom.text import encodable
 from medlab.course.unit import Exercise, Unit
 
 GRAM = 8  # tokens
@@ -131,19 +127,14 @@ def compare(
 
 def similarity_page(pairs: list[Pair], compared: list[Compared]) -> str:
     """Return the report as one HTML page that loads nothing and runs nothing."""
-    folder = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("similarity.html").render(
+    return page(
+        "similarity.html",
         pairs=pairs,
         compared=compared,
         close=CLOSE,
         most=MOST_PAIRS,
         shown=SHOWN,
-        style=Markup((folder / "feedback.css").read_text(encoding="utf-8")),
     )
-    return encodable(page)
 
 
 def _answers(exercise: Exercise, restored: Mapping) -> dict[str, str]:
