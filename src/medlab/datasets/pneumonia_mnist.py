@@ -41,7 +41,7 @@ def make(
     images_per_patient: int = 2,
     test_patients: int = 300,
     prevalence: float = 0.5,
-    lesion: float = 1.2,
+    lesion: float = 1.0,
 ) -> None:
     """Write a generated `pneumoniamnist.npz` from the generated chest X-rays' JPEG variant.
 
