@@ -20,7 +20,12 @@ from medlab.classroom import linux, seccomp
 from medlab.datasets import cache
 from medlab.files import folder_for_sockets
 
-FIRST_UID, UIDS = 61_184, 4_000  # a range that Debian leaves to nobody (policy, section 9.2.2)
+# User ids that nobody else is known to use. In systemd's table 60578 to 61183 are unused (the ids
+# after them go to services with DynamicUser=). Of 60000 to 64999, which Debian's policy (section
+# 9.2.2) keeps for packages, none of these is given out as of base-passwd 3.6.1. They are below
+# 65,536, so that a container with so many ids has them. Two kernels at a time may get the same
+# one: they then share no more than the count of processes that RLIMIT_NPROC looks at.
+FIRST_UID, UIDS = 60_578, 606
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
 SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 MORE_SETTINGS = ("/etc/fonts", "/etc/alternatives", "/etc/mime.types")
