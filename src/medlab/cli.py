@@ -281,7 +281,8 @@ def similar(
     syllabus = load_syllabus(find_course())
     entries = [syllabus.find(unit)] if unit else syllabus.units
     units = {entry.slug: load_unit(entry) for entry in entries}
-    pairs, compared = compare(units, submissions_of(submissions, unit, units))
+    slugs = [entry.slug for entry in syllabus.units]
+    pairs, compared = compare(units, submissions_of(submissions, unit, slugs))
     write_text(out, similarity_page(pairs, compared))
     print(f"{len(pairs)} pairs to look at: {out}")
 

@@ -59,6 +59,21 @@ def test_a_notebook_without_a_kernel_and_with_a_raising_cell_is_graded(papermill
     assert points(made) == {"add": 2, "mean": 2, "why": 0}
 
 
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [({}, "names no unit"), ({"medlab": {"slug": "ad-two"}}, "did you mean add-two")],
+)
+def test_a_notebook_of_no_unit_is_one_line(tiny_course, tmp_path, half_solved, metadata, told):
+    half_solved["metadata"] = metadata
+    (tmp_path / "in.ipynb").write_text(json.dumps(half_solved))
+    command = [PAPERMILL, "--engine", "medlab", "in.ipynb", "out.ipynb"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.splitlines()[-1].startswith("medlab: ")
+    assert told in ran.stderr.splitlines()[-1]
+
+
 def test_a_demonstration_is_passed_over_by_the_grader_and_run_by_everybody_else(
     tiny_syllabus, half_solved, papermill
 ):

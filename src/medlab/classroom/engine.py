@@ -6,6 +6,7 @@ here only when a notebook runs.
 
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -58,14 +59,33 @@ class MedlabEngine:
         autosave_cell_every: int = 30,
         **options,
     ) -> NotebookNode:
-        """Put the notebook back into the course's frame, run and judge it, and return it."""
+        """Put the notebook back into the course's frame, run and judge it, and return it.
+
+        Raises BadInput, which papermill's command prints as one line, for one of no unit.
+        """
+        try:
+            return cls._execute(
+                nb, output_path, progress_bar, log_output, autosave_cell_every, **options
+            )
+        except BadInput as problem:
+            raise _printable(problem) from None
+
+    @staticmethod
+    def _execute(
+        nb: NotebookNode,
+        output_path: str | None,
+        progress_bar: bool,
+        log_output: bool,
+        autosave: int,
+        **options,
+    ) -> NotebookNode:
         from papermill.engines import NotebookExecutionManager
 
         unit = options.pop("unit", None) or unit_named_in(nb)
         restored = _restored(unit, nb)
         notes = [*options.pop("notes", ()), *restored.notes]
         manager = NotebookExecutionManager(
-            restored.notebook, output_path, log_output, progress_bar, autosave_cell_every
+            restored.notebook, output_path, log_output, progress_bar, autosave
         )
         manager.notebook_start()
         try:
@@ -97,6 +117,19 @@ def _sit(
     )
     if deliver:
         deliver(judged)
+
+
+def _printable(problem: BadInput) -> BadInput:
+    """Return a problem that a command made with click, as papermill's is, prints as one line."""
+    from click import ClickException
+
+    class OneLine(BadInput, ClickException):
+        exit_code = 2
+
+        def show(self, file=None) -> None:
+            print(f"medlab: {self}", file=file or sys.stderr)
+
+    return OneLine(str(problem))
 
 
 def unit_named_in(nb: NotebookNode) -> Unit:
