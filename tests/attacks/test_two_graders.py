@@ -1,6 +1,8 @@
-"""Two runs that write one gradebook at the same time."""
+"""Two runs that write one gradebook, or one folder, at the same time."""
 
+import signal
 import subprocess
+import time
 
 from hostile import FULL, Attack
 
@@ -26,3 +28,42 @@ def test_two_graders_leave_one_whole_gradebook(small_class):
     assert newest == {"a-honest": FULL, "z-honest": FULL, "attacker": 2}
     assert rows <= {1, 2}
     small_class.grade().holds("attacker", 2)
+
+
+SLOW = "import time; time.sleep(1)"
+
+
+def start(made, log) -> subprocess.Popen:
+    where = {"env": made.environment(), "cwd": made.folder, "stdout": log, "stderr": log}
+    return subprocess.Popen(made.command(), **where)
+
+
+def gradings(made) -> dict[str, int]:
+    book = Gradebook(f"sqlite:///{made.out / 'gradebook.db'}")
+    found = {g.student: len(book.history(g.student, "add-two")) for g in book.newest()}
+    book.close()
+    return found
+
+
+def test_two_graders_in_one_folder_grade_everybody_once(small_class):
+    """The second waits for what the first has claimed; when the first is killed, it takes over."""
+    for number in range(6):
+        small_class.hand_in(f"slow-{number}", Attack(added=(("exercise-add", SLOW),)))
+    logs = [small_class.folder / name for name in ("log-1", "log-2")]
+    with logs[0].open("wb") as log:
+        first = start(small_class, log)
+    deadline = time.monotonic() + 60
+    while " of 8: " not in logs[0].read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with logs[1].open("wb") as log:
+        second = start(small_class, log)
+    while " of 8: " not in logs[1].read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(gradings(small_class)) < 8, "too fast to tell"
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert second.wait(120) == 0
+    assert gradings(small_class) == dict.fromkeys(gradings(small_class), 1)
+    assert len(gradings(small_class)) == 8

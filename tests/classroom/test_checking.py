@@ -71,7 +71,8 @@ def test_a_machine_that_starts_no_kernel_is_one_line(
 
 def test_demonstrations_are_passed_over(tiny_syllabus, tmp_path):
     entry = tiny_syllabus.find("add-two")
-    shown = '# %% tags=["demonstration"]\nadd = None\n\n# %% check="add"\nassert add, "there"\n\n# %% [markdown]\n# The end\n'
+    shown = '# %% tags=["demonstration"]\nadd = None\n\n# %% check="add"\nassert add, "there"\n'
+    shown += "\n# %% [markdown]\n# The end\n"
     entry.source.write_text(entry.source.read_text() + "\n" + shown)
     unit = load_unit(entry)
     solved = answered(unit, {"add": unit.exercises[0].solution})

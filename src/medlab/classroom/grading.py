@@ -11,11 +11,13 @@ import json
 import math
 import os
 import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from medlab.classroom.claims import Claims
 from medlab.classroom.export import grades_csv
 from medlab.classroom.feedback import feedback_page
 from medlab.classroom.grade import Grade
@@ -33,6 +35,8 @@ from medlab.errors import BadInput
 from medlab.files import clear_abandoned, write_text
 
 SECRET = "sitting.secret"  # without it nobody can foresee a student's random numbers
+CLAIMS = "grading.lock"
+WAIT_SECONDS = 0.5  # between two looks at what another grader has claimed
 LOG = "grading.log"  # tracebacks, for the instructor alone
 FAILED = "the grader failed on this notebook: your instructor can find out why"
 
@@ -76,8 +80,7 @@ class Classroom:
                 yield earlier
             else:
                 to_sit.append((grade, submission))
-        if to_sit:
-            yield from self._sit(to_sit)
+        yield from self._share(to_sit)
 
     def unit(self, slug: str) -> Unit:
         """Return a unit, parsed once."""
@@ -123,6 +126,31 @@ class Classroom:
         if last is None or _without_time(last) != _without_time(grade):
             self.gradebook.add(grade)
         return grade
+
+    def _share(self, to_sit: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
+        """Let those sit that no other grader has claimed; of the others, wait for the grades.
+
+        What another grader leaves undone, because it was stopped perhaps, is done here.
+        """
+        with Claims(self.out / CLAIMS) as claims:
+            while to_sit:
+                mine, theirs = [], []
+                for pair in to_sit:
+                    (mine if claims.take(_claim(pair[0])) else theirs).append(pair)
+                to_sit = theirs
+                for grade in self._earlier_or_sat(mine):
+                    claims.release(_claim(grade))
+                    yield grade
+                if to_sit:
+                    time.sleep(WAIT_SECONDS)
+
+    def _earlier_or_sat(self, claimed: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
+        """Yield grades: those that another grader made since we looked, then those to be made."""
+        found = [(self._earlier(grade), grade, submission) for grade, submission in claimed]
+        yield from (earlier for earlier, _, _ in found if earlier)
+        to_sit = [(grade, submission) for earlier, grade, submission in found if not earlier]
+        if to_sit:
+            yield from self._sit(to_sit)
 
     def _sit(self, to_sit: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
         """Let the solutions and the class sit; yield each grade when it is kept.
@@ -204,6 +232,10 @@ class Classroom:
         entry = f"{grade.student}/{grade.file}\n{trouble}\n".encode("utf-8", "backslashreplace")
         with contextlib.suppress(OSError), (self.out / LOG).open("ab") as log:
             log.write(entry)
+
+
+def _claim(grade: Grade) -> str:
+    return "/".join(str(getattr(grade, name)) for name in KEY)
 
 
 def _name(unit: Unit, student: str, cells: tuple[Cell, ...], key: bytes) -> str:
