@@ -21,7 +21,7 @@ COLUMNS = (
     "systolic_mmhg",
     "bmi_kg_m2",
 )
-WEIGHTS = {"hba1c_percent": 0.76, "duration_years": 0.44, "systolic_mmhg": 0.26}
+WEIGHTS = {"hba1c_percent": 0.76, "duration_years": 0.48, "systolic_mmhg": 0.20}
 NOISE = 0.80  # sd of what no table knows
 QUALITY = (2.4, 1.4)  # of a beta distribution; 1 is a sharp, clear photograph
 CUTS = (-0.35, 0.15, 0.95, 1.65)  # severity at which grades 1 to 4 begin

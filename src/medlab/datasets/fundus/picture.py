@@ -153,7 +153,7 @@ def develop(
     picture = light[..., None] * tone[:, None, None, :]
     picture += _glow(places, "disc", x, y, 0.13, 6)[..., None] * np.float32([0.20, 0.30, 0.20])
     picture *= 1 - 0.40 * _glow(places, "fovea", x, y, 0.20, 2)[..., None]
-    picture *= 1 - np.maximum(0.38 * vessels, 0.62 * blood) * RED
+    picture *= 1 - np.maximum(0.38 * vessels, 0.63 * blood) * RED
     picture += (exudates + 0.35 * drusen) * YELLOW
     return _photographed(rng, picture, x, y, quality)
 
