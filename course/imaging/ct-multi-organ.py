@@ -321,15 +321,15 @@ for ax, order, title in ((axes[0], 0, "nearest"), (axes[1], 1, "linear, rounded"
     numbers, _ = resample(drawn.astype(np.float32), ras.affine, SPACING, order=order)
     close_up = np.round(numbers[i - 12 : i + 13, j - 14 : j + 9, k]).T
     shown = ax.imshow(close_up, origin="lower", cmap="cividis", vmin=0, vmax=11)
-    ax.set(title=f"generated labels, {title}", xticks=[], yticks=[])
+    ax.set(title=f"generated: {title}", xticks=[], yticks=[])
 fig.colorbar(shown, ax=axes, ticks=[0, 1, 2, 3, 4, 6, 7, 8, 9, 11], label="label number")
 plt.show()
 
 # %% [markdown]
-# *In words:* two close-ups of the liver with the gallbladder at its edge. On the left, clean shapes:
-# liver (6), and in it a darker disc, the gallbladder (4). On the right the liver wears a thin dark skin
-# of lower numbers, 1 to 5, wherever it touches background, and a fringe of 5 lies between it and the
-# gallbladder.
+# *In words:* two close-ups of the liver, with the gallbladder at its front and the pancreas beside it. On
+# the left, clean shapes: a large grey liver (6), a darker gallbladder (4), a bright band of
+# pancreas (11). On the right the same shapes wear a skin one voxel thick, in the colours of other
+# organs: dark numbers from 1 to 5 around the liver, and all that lies between around the pancreas.
 #
 # So the loader has two faults, and neither raises an error:
 #
@@ -781,9 +781,9 @@ def onto_scan(classes, affine, image):
 # %% [markdown]
 # ## 5. A distance in millimetres
 #
-# **Dice** tells how much two shapes overlap: 2 |A and B| / (|A| + |B|). You know it from *A U-Net from
-# scratch*. It does not tell how far an outline strays, and it is harsh with small shapes: one voxel too
-# thick costs a liver little and a pancreas much.
+# **Dice** tells how much two shapes overlap: 2 |A and B| / (|A| + |B|), from 0 to 1. It does not tell
+# how far an outline strays, and it is harsh with small shapes: one voxel too thick costs a liver little
+# and a pancreas much.
 #
 # **HD95** tells how far: take the surface of one shape and measure, from each of its voxels, the
 # distance to the nearest surface voxel of the other; do the same the other way round. The largest distance
@@ -1079,8 +1079,8 @@ assert by_organ.mean() >= 0.72, f"mean Dice {by_organ.mean():.3f} at native spac
 # and back: no network at this spacing can do better. A liver hardly notices. A pancreas, thinner
 # than four voxels, loses more than a tenth before any network has seen it.
 #
-# Scored on the common grid, small organs look better than the patient will find them. Whoever reports
-# that column compares with nobody.
+# Scored on the common grid, most organs look a little better than the surgeon will find them, the thin
+# aorta above all. Report what lies on the patient's own voxels.
 
 # %% tags=["demonstration"] needs="prepare sample_patch warp onto_scan hd95"
 ml = np.array(
