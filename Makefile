@@ -24,15 +24,19 @@ setup:  ## .venv from requirements.lock; nothing to do when it is up to date
 # The demo's class is generated: where no jail can be built, limits will do, and a line says so.
 JAIL = $$(python -m medlab.classroom.housing)
 
+# Three units show what there is to see; a class of all of them would take minutes.
+DEMO_UNITS = dicom-to-hounsfield volumes-and-orientation chest-xray-pneumonia
+SAMPLE = medlab sample --out build/demo/submissions $(addprefix --unit ,$(DEMO_UNITS))
+
 demo: setup  ## build the course, make a sample class, grade it, print the gradebook
 	@medlab build
-	@medlab sample --out build/demo/submissions
+	@$(SAMPLE)
 	@medlab grade build/demo/submissions --out build/demo --jail $(JAIL)
 	@echo "one page to open in a browser: $$(ls build/demo/feedback/student-02/*.html | head -n 1)"
 
 demo-cluster: setup  ## the demo's class on a Dask cluster of two workers on this machine
 	@medlab build
-	@medlab sample --out build/demo/submissions
+	@$(SAMPLE)
 	@MEDLAB_JAIL=$(JAIL) python tools/demo_cluster.py build/demo/submissions build/demo-cluster
 
 test: setup  ## every check, as in CI
@@ -41,7 +45,7 @@ test: setup  ## every check, as in CI
 	ruff check
 	ruff format --check
 	medlab build --check
-	pytest -n $(CORES) --dist loadfile tests
+	pytest -n $(CORES) --dist loadgroup tests
 	pytest -n $(CORES) --dist loadfile --nbval solutions
 
 # Without nbgrader's menus (it is here for the tests) and without questions about news.

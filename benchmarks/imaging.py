@@ -65,6 +65,9 @@ def run(wanted: tuple[str, int]) -> dict[str, float]:
     """Execute one solution with one seed; return its figures."""
     slug, seed = wanted
     made = notebook(load_unit(load_syllabus(find_course()).find(slug)), INSTRUCTOR)
+    made.metadata.papermill = {}  # parameterize_notebook expects what papermill itself puts there
+    for cell in made.cells:
+        cell.metadata.setdefault("tags", [])
     made = parameterize_notebook(made, {"SEED": seed})
     made.cells.append(nbformat.v4.new_code_cell(TELL))
     [text] = [o.text for o in execute(made, slug).cells[-1].outputs if o.output_type == "stream"]
