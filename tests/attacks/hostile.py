@@ -81,13 +81,19 @@ class Graded:
 class Class:
     """A course, submissions, and things outside that must stay as they are."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        course: Callable[[Path], None] | None = None,
+        honest: dict[str, str] | None = None,
+    ):
+        """Make a class; course writes another than the tiny one, honest are answers to it."""
+        self.folder, self.honest = folder, honest or HONEST
         self.root, self.submissions, self.out = folder / "c", folder / "in", folder / "out"
         self.temporary = folder / "tmp"
         for made in (self.temporary, self.out):
             made.mkdir(parents=True)
-        write_course(self.root)
+        (course or write_course)(self.root)
         self.unit = load_unit(load_syllabus(self.root).find(SLUG))
         self._listeners = [_listener(socket.AF_INET, ("0.0.0.0", 0))]
         self._listeners.append(_listener(socket.AF_UNIX, f"\0{folder}"))
@@ -98,7 +104,7 @@ class Class:
         """Write what an attacker, or with an empty attack an honest student, hands in."""
         path = self.submissions / student / attack.file
         path.parent.mkdir(parents=True)
-        made = json.loads(text_of(answered(self.unit, HONEST | attack.answers)))
+        made = json.loads(text_of(answered(self.unit, self.honest | attack.answers)))
         for before, source in attack.added:
             at = next(i for i, cell in enumerate(made["cells"]) if cell["id"] == before)
             made["cells"].insert(at + 1, code_cell(source))

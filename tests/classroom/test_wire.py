@@ -93,10 +93,25 @@ def array(**changed):
     return json.dumps(whole | changed)
 
 
+def tensor(**changed):
+    return json.dumps({wire.TAG: "tensor", "of": json.loads(array(**changed))})
+
+
 @pytest.mark.parametrize(
     "text",
     [
         array(shape=[10**12]),
+        array(shape=[0, 10**12], of=""),
+        array(shape=[0] + [10**4] * 9, of=""),
+        array(shape=[10**4000] * 5000),
+        array(shape="1"),
+        tensor(shape=[10**12]),
+        tensor(shape=[0, 10**12], of=""),
+        tensor(dtype="U2"),
+        tensor(dtype="O"),
+        '{"!": "tensor", "of": "gASVAA=="}',
+        '{"!": "tensor"}',
+        '{"!": "tensor", "of": {"!": "tensor", "of": {}}}',
         array(shape=[-1]),
         array(dtype="O"),
         array(dtype="V8"),

@@ -56,6 +56,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # so that a collection in a kernel does not touch, and copy, what is shared
     _serve(listener)
+    # At once: taking apart what was imported takes time, and some libraries remark on it.
+    os._exit(0)
 
 
 def warm_up(libraries: list[str]) -> list[str]:

@@ -45,7 +45,7 @@ class Parent:
             stdout=subprocess.PIPE,
             text=True,
             cwd="/",
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            env=self._environment(),
         )
         self.missing = self._wait_until_warm()
 
@@ -62,6 +62,11 @@ class Parent:
         self._process.wait()
         self._process.stdout.close()
         self._folder.cleanup()
+
+    def _environment(self) -> dict[str, str]:
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        # Imports of torch make this folder; otherwise it would stay behind.
+        return passed_on | {"TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name, "torch"))}
 
     def _wait_until_warm(self) -> list[str]:
         """Return the libraries that are not installed; raise NotWarm if it is not fit to fork."""

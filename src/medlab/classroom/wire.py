@@ -16,6 +16,8 @@ MAX_DEPTH = 60
 MOST_VALUES = 5_000_000  # in one text; more would fill the reader's memory
 MOST_KEYS = 20_000  # of a set or dict, but for text: numbers can be chosen so that all collide
 LONGEST_TYPE = 40  # characters of an array's type
+LARGEST_ARRAY = 1_000_000_000  # bytes that an array's shape may stand for
+MOST_AXES = 64  # numpy has no more
 
 
 class NotPlain(TypeError):
@@ -140,14 +142,29 @@ def _decode_array(value: dict, other: Callable) -> object:
     import numpy as np
 
     dtype = np.dtype(str(value["dtype"])[:LONGEST_TYPE])
-    shape = tuple(int(n) for n in value["shape"])
+    shape = _shape(value["shape"], dtype.itemsize)
     raw = from_base64(value["of"])
     if dtype.kind not in ARRAY_KINDS or (dtype.itemsize == 0 and raw):
         raise ValueError(f"arrays of {dtype} do not cross")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(raw):
+    if math.prod(shape) * dtype.itemsize != len(raw):
         raise ValueError("an array's shape does not fit its bytes")
     array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
     return array[()] if value["scalar"] else array
+
+
+def _shape(declared: list, itemsize: int) -> tuple[int, ...]:
+    """Return a shape that may be true; an empty array's has no bytes that would vouch for it.
+
+    Without this bound, a sum along the empty axis of such an array would fill the memory.
+    """
+    if not isinstance(declared, list) or len(declared) > MOST_AXES:
+        raise ValueError("that is no shape of an array")
+    shape = tuple(int(n) for n in declared)
+    if any(n < 0 or n > LARGEST_ARRAY for n in shape):
+        raise ValueError("that is no shape of an array")
+    if math.prod(n for n in shape if n) * max(itemsize, 1) > LARGEST_ARRAY:
+        raise ValueError("an array's shape is too large")
+    return shape
 
 
 def _decode_tensor(value: dict, other: Callable) -> object:
