@@ -48,7 +48,11 @@ def on_a_disk_of(tiny_course, tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "gradebook", "what"),
-    [("4k", "", "gradebook.db"), ("160k", "", "gradebook.db"), ("24k", "elsewhere.db", "grades.csv")],
+    [
+        ("4k", "", "gradebook.db"),
+        ("160k", "", "gradebook.db"),
+        ("24k", "elsewhere.db", "grades.csv"),
+    ],
 )
 def test_a_full_disk_is_one_line_that_says_what_to_do(
     on_a_disk_of, tmp_path, size, gradebook, what

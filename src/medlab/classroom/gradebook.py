@@ -268,7 +268,7 @@ def open_earlier(url: str, folder: Path) -> Gradebook:
 KEY = ("student", "unit", "unit_version", "submission_sha256", "seed")
 PLAIN = (*KEY, "file", "status", "message", "score", "max", "seconds", "jail", "notes")
 SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED))
-CHECK = "check that it is there and that you may write to it"
+CHECK = "check that it is there, that you may write to it, and that there is room"
 
 
 def _engine(url: str) -> Engine:
