@@ -719,15 +719,13 @@ for ax, picture, title in (
     (axes[1], pictures[len(films)], names_now[len(films)]),
 ):
     ax.imshow(picture, vmin=0, vmax=1)
-    ax.set(title=title, xticks=[], yticks=[])
+    ax.set(title=f"{title} (generated)", xticks=[], yticks=[])
 bins = np.linspace(-1, 1, 41)
 upper = np.triu(np.ones_like(same_name), k=1)
 axes[2].hist(alike[upper & same_name], bins, density=True, histtype="step", color="black", lw=2)
 axes[2].hist(alike[upper & ~same_name], bins, density=True, color="0.7")
 axes[2].axvline(0.95, color="black", ls=":")
 axes[2].set(xlabel="similarity: one name (line), two (grey)", yticks=[])
-fig.suptitle("generated films")
-plt.tight_layout()
 plt.show()
 
 # %% [markdown]
@@ -895,7 +893,7 @@ for title, name in (("by name", names_now), ("by person", persons)):
 # child on your ward be. Please tell parents the lower number.
 #
 # We have tested again, with children who were kept out altogether. That result rests on about
-# fifteen children and is uncertain. We have also found children who had two names in the archive.
+# fifteen children and is uncertain.
 #
 # The program itself has not become worse. Our promise was too high. Until it has been tested on
 # more new children, please read every film as if the program were not there. Decisions made since
