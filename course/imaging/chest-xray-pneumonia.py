@@ -1172,9 +1172,9 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *In words:* two bars for each scanner. With your loader (light) all three reach nearly the same
-# AUC. With last year's loader (dark) scanner A, for which it was written, loses little; B and C
-# lose much and come near chance (dotted line).
+# *In words:* two bars for each scanner. With your loader (light) all three are high and near each
+# other. With last year's loader (dark) all three fall: scanner A, for which it was written, least;
+# B and C come near chance (dotted line).
 #
 # ## 5. What did it look at?
 #
