@@ -1199,13 +1199,14 @@ assert ceiling.mean() - smeared.mean() >= 0.03, "linear labels should cost the t
 # - **No window**: soft tissue lies within a tenth of the scale, so organs differ in the second digit.
 # - **Cross-entropy alone**: every voxel counts the same. In a short training the large classes win first.
 #   In both, gallbladder and pancreas pay; the liver hardly changes. A mean over organs hides that.
-# - **2D**: cheaper, and it cannot see that a round spot continues as a tube.
+# - **2D**: cheaper, and not far behind on these smooth shapes, though it cannot see that a round spot
+#   continues as a tube.
 # - **Orientation lost**: the same network, the same scans. No error, a smooth outline, on the wrong side.
-# - **Linear labels**: the last two lines have no network in them. The *truth* itself lost that much on its way through the
-#   colleague's loader, and a network trained on it learns the rings.
+# - **Linear labels**: the last two lines have no network in them. The *truth* itself lost that much on its way
+#   through the colleague's loader, and a network that is trained on it is asked to draw the rings.
 #
-# This is one short training on two cores. With a larger budget the first three lines come closer together; the last
-# two faults stay.
+# This is one short training of one network on two cores. How large the first gaps are depends on the budget; a longer
+# training may narrow them. No training mends the two faults of the loader.
 #
 # ### Published, not from this notebook
 #
@@ -1222,7 +1223,7 @@ assert ceiling.mean() - smeared.mean() >= 0.03, "linear labels should cost the t
 #
 # ## 8. In your own words
 #
-# The surgeon writes: *"Your table says a mean Dice above .8. Can I plan my resection on the pancreas outline
+# The surgeon writes: *"Your table says a mean Dice near .8. Can I plan my resection on the pancreas outline
 # that your network drew for my patient?"*
 #
 # Answer in at most 150 words, without the words affine, voxel or Dice loss. Say what the mean hides, how far the
@@ -1230,7 +1231,7 @@ assert ceiling.mean() - smeared.mean() >= 0.03, "linear labels should cost the t
 # today.
 
 # %% [markdown] written="explain_the_outline" points=2 rubric="clinician-answer"
-# Please do not. The mean is carried by large organs: the liver is nearly perfect, the pancreas is among the worst of the eight.
+# Please do not. The mean is carried by large organs: the liver is good, the pancreas is the worst of the eight.
 # In our test scans its outline broke off where stomach or bowel touch it, and the edge strayed by more
 # than a centimetre. Part of that is built in: the network looks at blocks of 5 mm, and a pancreas
 # is only a few blocks thick.
