@@ -94,7 +94,7 @@ WRONG = "def scale(x): return torch.zeros(8, dtype=torch.float64)\n"
 FORGED = """
 import json
 import medlab.classroom.answering as a
-def forged(namespace, request):
+def forged(*_):
     what = {"!": "array", "dtype": "<f8", "scalar": False, "shape": SHAPE, "of": ""}
     return a.Answer(json.dumps({"value": {"!": "tensor", "of": what}}))
 a.answer = forged

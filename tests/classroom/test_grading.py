@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import jsonschema
 import pytest
 
 from medlab.classroom import grading
+from medlab.classroom.kernel import Limits
 from medlab.classroom.sample import SIZE, spread_mistakes, write_sample_class
 from medlab.classroom.table import print_grades
 from medlab.course import load_syllabus, load_unit
@@ -279,3 +281,9 @@ def test_texts_that_no_file_can_hold_are_escaped(grade, tiny_unit):
     found = grade({"ada": text})["ada"]
     assert found.status == "graded"
     assert r"\x00\ud800\x1b[31m" in found.exercises[0].message
+
+
+@pytest.mark.parametrize("limits", [Limits(0), Limits(sitting_seconds=-1), Limits(math.inf)])
+def test_a_limit_that_is_none_is_refused(grade, untouched, limits):
+    with pytest.raises(BadInput, match=r"--(cell|sitting)-seconds is .*: give a number above 0"):
+        grade({"ada": untouched}, limits=limits)

@@ -1,8 +1,10 @@
 import os
+import time
 
 import psutil
 import pytest
 
+from medlab.classroom import kernel as kernels
 from medlab.classroom.kernel import Kernel, KernelDied, Limits, OutOfTime
 from medlab.classroom.learner import Held, Learner, LearnerError, close, error_from
 
@@ -188,3 +190,47 @@ def test_two_kernels_do_not_share_a_folder(tmp_path):
         one.stop()
     assert len(folders) == 2
     assert os.path.realpath(tmp_path) in os.path.realpath(eval(folders.pop()))
+
+
+@pytest.mark.parametrize("leave", ["quit()", "exit", "get_ipython().ask_exit()"])
+def test_a_cell_that_quits_leaves_no_kernel_that_is_about_to_end(kernel, leave):
+    kernel.run(leave)
+    assert not kernel.alive
+
+
+LARGE = "from IPython.display import display; display({'text/html': 'x' * 10**6}, raw=True)"
+
+
+def test_a_message_that_is_too_large_is_not_unpacked(kernel, learner, monkeypatch):
+    session, sizes = kernel._client.session, []
+    unpack = session.deserialize
+    monkeypatch.setattr(
+        session, "deserialize", lambda parts: sizes.append(sum(map(len, parts))) or unpack(parts)
+    )
+    ran = kernel.run(LARGE)
+    assert (ran.status, [output.text for output in ran.outputs]) == ("ok", ["[output cut here]\n"])
+    kernel.run("def f(): return 'x' * 3_000_000")
+    with pytest.raises(ValueError, match=r"larger than 0\.1 MB"):
+        learner.f()
+    assert kernel.run("1").outputs[0].data["text/plain"] == "1"
+    assert max(sizes) < 100_000
+
+
+def test_a_line_that_is_cut_off_costs_outputs_and_no_points(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "LARGEST_OUTPUT", 100_000)
+    started = Kernel(tmp_path / "k", SHORT)
+    assert started.run(LARGE).status == "ok"
+    assert started.run("def f(): return 7").status == "ok"
+    assert Learner(started).f() == 7
+    started.stop()
+
+
+def test_nothing_runs_after_the_end_of_the_sitting(tmp_path):
+    started = Kernel(tmp_path / "k", SHORT, until=time.monotonic() + 10)
+    assert started.run("1").status == "ok"
+    started._until = time.monotonic() + 0.5
+    assert "the whole notebook" in started.run("while True: pass").error
+    assert started.run("1").status == "timeout"
+    with pytest.raises(OutOfTime, match="the whole notebook"):
+        Learner(started).f()
+    started.stop()

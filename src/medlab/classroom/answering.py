@@ -24,17 +24,25 @@ class Answer:
         return {ANSWER: self.text}
 
 
-def answer(namespace: dict, request: str) -> Answer:
+def answer(namespace: dict, request: str, most: int) -> Answer:
     """Do what a request asks in the learner's namespace and return the outcome as text.
 
-    The request is wire text of a mapping with 'do' (name, get, item, call, text or file).
+    The request is wire text of a mapping with 'do' (name, get, item, call, text or file). Raises
+    ValueError for a text of more than most characters: on the way it would be cut off.
     """
+    text = _outcome(namespace, request)
+    if len(text) > most:
+        raise ValueError(f"the answer is larger than {most / 1e6:g} MB")
+    return Answer(text)
+
+
+def _outcome(namespace: dict, request: str) -> str:
     try:
         value = _do(namespace, wire.loads(request, _revive))
-        return Answer(wire.dumps({"value": value}, _hold))
+        return wire.dumps({"value": value}, _hold)
     except Exception as error:
         told = {"kind": type(error).__name__, "message": str(error), "line": _line(error)}
-        return Answer(wire.dumps({"error": told}))
+        return wire.dumps({"error": told})
 
 
 def _do(namespace: dict, request: dict) -> object:

@@ -155,6 +155,8 @@ class Kernel:
         if reply.get("status") != "ok":
             ran.status = "error"
             ran.error = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
+        if _asks_to_exit(reply):
+            self._await_end()  # the next cell must not go to a process that is ending
         return ran
 
     def ask(self, request: str) -> str:
@@ -169,7 +171,7 @@ class Kernel:
             raise OutOfTime(told)
         call = (
             "__import__('medlab.classroom.answering', fromlist=['answer'])"
-            f".answer(get_ipython().user_ns, {request!r})"
+            f".answer(get_ipython().user_ns, {request!r}, {self.limits.answer_bytes})"
         )
         sent = self._client.execute(
             "", silent=True, user_expressions={"answer": call}, allow_stdin=False
@@ -196,6 +198,12 @@ class Kernel:
                 os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(Exception):
             self._manager.context.destroy(linger=0)
+
+    def _await_end(self) -> None:
+        deadline = time.monotonic() + INTERRUPT_SECONDS
+        while self.alive and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.stop()
 
     def _time(self) -> tuple[float, str]:
         """Return the seconds that a cell or call may take now, and what to say when they pass."""
@@ -230,11 +238,12 @@ class Kernel:
                     deadline = min(deadline, time.monotonic() + self._idle_seconds)
                 kept.take(message)
             if reply is not None and kept.idle:
+                self._idle_seconds = IDLE_SECONDS
                 return reply
             if reply is None and not self.alive:
                 raise KernelDied
         if reply is not None:
-            self._idle_seconds = 0.1  # it may have been cut off: the next cell waits less
+            self._idle_seconds = 0.2  # it may have been cut off: the next cell waits less
         return reply
 
     def _messages(self, seconds: float) -> Iterator[dict]:
@@ -333,16 +342,23 @@ def _open_channels(client, limits: Limits) -> None:
     A socket takes its options from the context when it is made.
     """
     client.context.RCVHWM = WAITING
+    client.context.MAXMSGSIZE = LARGEST_OUTPUT
+    client.iopub_channel.start()  # first, so that it hears what the first request sets off
     client.context.MAXMSGSIZE = _largest_reply(limits)
     client.shell_channel.start()
-    client.context.MAXMSGSIZE = LARGEST_OUTPUT
-    client.iopub_channel.start()
 
 
 def _is_sound(message: dict) -> bool:
     """Tell whether a message, which a learner's process may have forged, has the parts it needs."""
     mappings = (message["header"], message["parent_header"], message["content"])
     return all(isinstance(part, dict) for part in mappings) and isinstance(message["msg_type"], str)
+
+
+def _asks_to_exit(reply: dict) -> bool:
+    """Tell whether a cell called quit or exit: the kernel answers and then ends."""
+    payload = reply.get("payload")
+    parts = payload if isinstance(payload, list) else []
+    return any(isinstance(part, dict) and part.get("source") == "ask_exit" for part in parts)
 
 
 def _same_stream(before: NotebookNode, output: NotebookNode) -> bool:
