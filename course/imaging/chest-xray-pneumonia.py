@@ -142,7 +142,7 @@ assert shown.dtype == torch.float32, f"float32 expected, {shown.dtype} came"
 assert shown.min() >= 0 and shown.max() <= 1, "values lie in 0..1 after the window"
 spine = {s: float(load_film(ds, 64)[0, 30:60, 30:34].mean()) for s, ds in examples.items()}
 assert spine["B"] > 0.35, (
-    f"the spine of scanner B has mean {edge['B']:.2f}: it should be bright. Is MONOCHROME1 turned round?"
+    f"the spine of scanner B has mean {spine['B']:.2f}: it should be bright. Is MONOCHROME1 turned round?"
 )
 
 # %% hidden="setup"
