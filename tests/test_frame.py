@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import tomllib
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -267,20 +268,27 @@ def test_the_first_page_is_short():
     assert len(read("README.md").splitlines()) <= 150
 
 
-def ladder():
-    """(slug, title, hours, points, link) of each unit on the first page."""
-    row = r"^\| \[([\w-]+)\]\((\S+)\) \| (.+?) \| ([\d.]+) \| (\d+) \|"
+def tracks_of_the_first_page():
+    """(title, slugs, hours, points) of each track on the first page."""
+    row = r"^\| ([^|`]+) \| (`[^|]+`) \| ([\d.]+) \| (\d+) \|$"
     return [
-        (slug, title, float(hours), int(points), link)
-        for slug, link, title, hours, points in re.findall(row, read("README.md"), re.MULTILINE)
+        (title, re.findall(r"`([\w-]+)`", slugs), float(hours), int(points))
+        for title, slugs, hours, points in re.findall(row, read("README.md"), re.MULTILINE)
     ]
 
 
 def test_the_first_page_lists_the_units_of_the_syllabus():
-    units = load_syllabus(ROOT).units
-    assert ladder() == [
-        (u.slug, u.title, u.hours, u.points, u.notebook.relative_to(ROOT).as_posix()) for u in units
+    tracks = groupby(load_syllabus(ROOT).units, key=lambda unit: unit.track_title)
+    wanted = [
+        (
+            title,
+            [unit.slug for unit in units],
+            sum(unit.hours for unit in units),
+            sum(unit.points for unit in units),
+        )
+        for title, units in ((title, list(units)) for title, units in tracks)
     ]
+    assert tracks_of_the_first_page() == wanted
 
 
 def test_the_first_page_glosses_folders_that_exist():

@@ -57,6 +57,7 @@ import torch
 import torch.nn.functional as F
 from IPython.display import HTML, display
 from scipy.optimize import minimize_scalar
+from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from torch import nn
@@ -79,7 +80,7 @@ plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})
 folder = datasets.folder("fundus", patients=TRAIN + CALIBRATION + TEST, seed=SEED)
 table = fundus.read_table(folder)
 part = np.repeat(["train", "calibration", "test"], [TRAIN, CALIBRATION, TEST])
-grades = table["diagnosis"].to_numpy()
+grades = table["diagnosis"].to_numpy(copy=True)
 raw = fundus.read_images(folder, table)
 print(pd.crosstab(part, grades, colnames=["grade"], rownames=["part"]))
 
@@ -594,21 +595,20 @@ class CrossAttention(nn.Module):
 
 
 # %% tags=["demonstration"] needs="quadratic_kappa cross_attention"
-heads = {}
+trained, said_by = {}, {}
 for name, head in (("concatenation", Concatenation), ("cross-attention", CrossAttention)):
     torch.manual_seed(SEED)
-    heads[name] = head()
-    train(heads[name], lambda at: (tokens[at], patients[at]), labels[:TRAIN], 20, 3e-3)
+    trained[name] = head()
+    train(trained[name], lambda at: (tokens[at], patients[at]), labels[:TRAIN], 20, 3e-3)
     with torch.no_grad():
-        logits[name] = heads[name]((tokens, patients))
-    kappas[name] = quadratic_kappa(grades[testing], to_grade(logits[name][testing]))
+        said_by[name] = trained[name]((tokens, patients))
+    kappas[name] = quadratic_kappa(grades[testing], to_grade(said_by[name][testing]))
+heads, fused, all_logits = trained, said_by["concatenation"], logits | said_by
 
 print("test patients, generated data; quadratic weighted kappa")
 for name, value in kappas.items():
     print(f"{name:15} {value:.2f}")
-by_sklearn = cohen_kappa_score(
-    grades[testing], to_grade(logits["concatenation"][testing]), weights="quadratic"
-)
+by_sklearn = cohen_kappa_score(grades[testing], to_grade(fused[testing]), weights="quadratic")
 print(f"scikit-learn for concatenation: {by_sklearn:.2f}")
 assert np.isclose(kappas["concatenation"], by_sklearn), "scikit-learn and quadratic_kappa differ"
 
@@ -747,7 +747,7 @@ def paired_bootstrap(truth, first, second, resamples=1000, seed=0):
 # ```
 
 # %% tags=["demonstration"] needs="quadratic_kappa cross_attention paired_bootstrap"
-called = {name: to_grade(logits[name][testing]) for name in logits}
+called = {name: to_grade(rows[testing]) for name, rows in all_logits.items()}
 single = max(("photograph", "patient data"), key=kappas.get)
 drawn_truth = grades[testing]
 gain = paired_bootstrap(drawn_truth, called["concatenation"], called[single], seed=SEED)
@@ -773,7 +773,7 @@ verdict = (
 print(f"between the two fusions: {verdict} on these {TEST} patients and this one training")
 
 # %% [markdown]
-# The gain over the better single source is far from 0. The interval knows about other test
+# The interval of the gain lies above 0: fusion helps. The interval knows about other test
 # patients; it knows nothing about another training run, another camera or another clinic.
 #
 # ## 6. A probability that keeps its word
@@ -1076,9 +1076,9 @@ def calibration_error(probability, happened, bins=10):
 # Now the colleague's claim and yours, side by side. We give the colleague half of the test patients
 # as "her test set". The other half plays the patients who come next year.
 
-# %% tags=["demonstration"] needs="cross_attention calibrate calibration_error"
-temperature, probabilities = calibrate(logits["concatenation"], grades, part)
-before = logits["concatenation"].softmax(1).numpy()[testing]
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention calibrate calibration_error"
+temperature, probabilities = calibrate(fused, grades, part)
+before = fused.softmax(1).numpy()[testing]
 referable = (grades[testing] >= 2).astype(float)
 said = {"before": before[:, 2:].sum(1), "after": probabilities[:, 2:].sum(1)}
 
@@ -1089,7 +1089,7 @@ reported = calibration_error(
 )
 true_later = calibration_error(curve.predict(said["before"][later]), referable[later])
 
-fitted = logits["concatenation"][calibrating]
+fitted = fused[calibrating]
 nll = [F.cross_entropy(fitted / t, labels[calibrating]).item() for t in (1.0, temperature)]
 ece = {name: calibration_error(p, referable) for name, p in said.items()}
 print(
@@ -1107,13 +1107,8 @@ assert reported < 1e-3 < true_later, "a curve fitted and judged on the same pati
 
 
 def reliability(ax, probability, happened, name, bins=8):
-    at = np.minimum((probability * bins).astype(int), bins - 1)
-    rows = [
-        (probability[at == b].mean(), happened[at == b].mean())
-        for b in range(bins)
-        if (at == b).any()
-    ]
-    ax.plot(*zip(*rows), marker="o", color="black", label="patients, by bin")
+    seen, meant = calibration_curve(happened, probability, n_bins=bins)
+    ax.plot(meant, seen, marker="o", color="black", label="patients, by bin")
     ax.plot([0, 1], [0, 1], color="grey", ls="--", label="word kept")
     ax.hist(
         probability,
@@ -1304,7 +1299,7 @@ def gradient_map(score, picture, patch=8):
 # **Predict:** a patch with a lesion against one without: how often does each map rank the first
 # higher? (Area under the ROC curve; .5 is chance.)
 
-# %% tags=["demonstration"] needs="cross_attention gradient_map"
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention gradient_map"
 GRADE_SCALE = torch.arange(5.0)
 PATCH = 8
 at = (np.arange(12) - 5.5) / 5.5
@@ -1346,19 +1341,19 @@ def change_without(score, row, found, count=15):
 
 dice = np.random.default_rng(SEED)
 shown = [r for r in np.flatnonzero(testing & (grades >= 2)) if lesion_patches(r)[in_field].any()]
-found, ranked, falls, of_report = {}, [], [], []
+by_row, ranked, falls, of_report = {}, [], [], []
 for row in shown[:120]:
     score = expected_grade(heads["cross-attention"], patients[row])
     crossed, rolled = attention_maps(row)
-    found[row] = {
+    by_row[row] = {
         "gradient map": gradient_map(score, pictures[row]),
         "encoder attention, rolled out": rolled,
         "cross-attention weights": crossed,
         "dice": dice.random((12, 12)),
     }
     truth = lesion_patches(row)[in_field]
-    ranked.append({k: roc_auc_score(truth, m[in_field]) for k, m in found[row].items()})
-    falls.append({k: change_without(score, row, m) for k, m in found[row].items()})
+    ranked.append({k: roc_auc_score(truth, m[in_field]) for k, m in by_row[row].items()})
+    falls.append({k: change_without(score, row, m) for k, m in by_row[row].items()})
     # The report will show concatenation, so its own map has to pass the test, too.
     reported_map = gradient_map(
         expected_grade(heads["concatenation"], patients[row]), pictures[row]
@@ -1366,7 +1361,8 @@ for row in shown[:120]:
     of_report.append(roc_auc_score(truth, reported_map[in_field]))
 ranked, falls = pd.DataFrame(ranked).mean(), pd.DataFrame(falls).mean()
 report_auc = float(np.mean(of_report))
-print(f"{len(found)} referable test patients with a visible lesion")
+maps_by_row = by_row
+print(f"{len(maps_by_row)} referable test patients with a visible lesion")
 print(f"{'':30} {'AUC of lesion patches':>22} {'fall of the grade':>18}")
 for name in ranked.index:
     print(f"{name:30} {ranked[name]:22.2f} {falls[name]:18.2f}")
@@ -1388,15 +1384,15 @@ print(f"gradient map of the model with concatenation: AUC {report_auc:.2f}")
 # tells you which it is. Attention is a part of the computation, not its explanation. Show a map only
 # together with the test that it passed.
 
-# %% tags=["demonstration"] needs="cross_attention gradient_map"
-row = max(found, key=lambda r: lesion_patches(r).sum())
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention gradient_map"
+row = max(maps_by_row, key=lambda r: lesion_patches(r).sum())
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.1))
 axes[0].imshow(raw[row])
 axes[0].set_title(f"grade {grades[row]}")
 axes[1].imshow(lesion_patches(row), cmap="cividis")
 axes[1].set_title("truth: lesion patches")
 for ax, name in zip(axes[2:], ("gradient map", "cross-attention weights")):
-    ax.imshow(found[row][name], cmap="cividis")
+    ax.imshow(maps_by_row[row][name], cmap="cividis")
     ax.set_title(name)
 for ax in axes:
     ax.set(xticks=[], yticks=[])
@@ -1417,7 +1413,7 @@ plt.show()
 # The generator says what must come out: HbA1c before duration before blood pressure; age, sex and
 # BMI next to nothing.
 
-# %% tags=["demonstration"] needs="cross_attention"
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention"
 import shap
 
 head = heads["concatenation"]
@@ -1466,8 +1462,8 @@ plt.show()
 # threshold on, chosen on the **calibration** part: the highest with which 95 % of referable
 # patients there are referred.
 
-# %% tags=["demonstration"] needs="cross_attention calibrate"
-calibrated = (logits["concatenation"] / temperature).softmax(1).numpy()
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention calibrate calibration_error"
+calibrated = (fused / temperature).softmax(1).numpy()
 probability = calibrated[:, 2:].sum(1)
 sick = calibrating & (grades >= 2)
 THRESHOLD = float(np.quantile(probability[sick], 0.05, method="lower"))
@@ -1533,7 +1529,7 @@ print(
 # wrong?* It shows the picture, says in words what the map is and is not, and says that the data are
 # generated. The same facts make a web page and a PDF.
 
-# %% tags=["demonstration"] needs="cross_attention calibrate gradient_map"
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention calibrate calibration_error gradient_map"
 UNITS = ("years", "", "years", "%", "mmHg", "kg/m²")
 ADVICE = {
     True: "Refer to an ophthalmologist.",
@@ -1594,7 +1590,7 @@ def as_png(fact):
 CAVEATS = (
     "This patient is generated. The report is for practice; it may not decide about anybody.",
     f"White frames: the 15 patches in which a change would move the answer most. In a test on "
-    f"{len(found)} generated patients such maps ranked lesion patches higher than others with an "
+    f"{len(maps_by_row)} generated patients such maps ranked lesion patches higher than others with an "
     f"area under the curve of {report_auc:.2f} (chance: .50). They do not outline lesions.",
     "Contributions say what the model uses, not what causes the disease.",
     f"Model {VERSION}. On {TEST} generated test patients: kappa {kappas['concatenation']:.2f}, "
@@ -1674,9 +1670,13 @@ def as_figure(fact):
     return page
 
 
-# %% tags=["demonstration"] needs="cross_attention calibrate gradient_map"
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention calibrate calibration_error gradient_map"
 chosen = min(
-    (r for r in found if log.set_index("id_code").loc[table["id_code"][r], "grade"] == grades[r]),
+    (
+        r
+        for r in maps_by_row
+        if log.set_index("id_code").loc[table["id_code"][r], "grade"] == grades[r]
+    ),
     key=lambda r: abs(probability[r] - 0.85),
 )
 fact = facts(chosen)
@@ -1699,7 +1699,7 @@ plt.show()
 #
 # The same report as a web page:
 
-# %% tags=["demonstration"] needs="cross_attention calibrate gradient_map"
+# %% tags=["demonstration"] needs="quadratic_kappa cross_attention calibrate calibration_error gradient_map"
 display(HTML(body))
 
 # %% [markdown]

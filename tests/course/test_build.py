@@ -1,4 +1,5 @@
 import json
+import re
 
 import nbformat
 import pytest
@@ -40,7 +41,7 @@ def test_a_solutions_notebook_holds_the_answers_but_no_hidden_test(tiny_unit):
 
 def test_a_built_course_is_in_step_and_is_not_built_again(tiny_syllabus):
     changes = built(tiny_syllabus)
-    assert [change.what for change in changes] == ["written", "written"]
+    assert [change.what for change in changes] == ["written", "written", "written"]
     assert builder.check(tiny_syllabus) == []
     assert built(tiny_syllabus) == []
 
@@ -57,6 +58,26 @@ def test_built_notebooks_are_valid_and_solutions_have_outputs(tiny_syllabus):
         for cell in json.loads(entry.notebook.read_text())["cells"]
         if cell["cell_type"] == "code"
     )
+
+
+def test_the_contents_name_every_unit_with_its_outcomes_and_links_that_lead_to_it(tiny_syllabus):
+    built(tiny_syllabus)
+    page = tiny_syllabus.root / "notebooks" / "README.md"
+    text = page.read_text(encoding="utf-8")
+    for unit in tiny_syllabus.units:
+        assert f"`{unit.slug}`" in text
+        assert all(outcome in text for outcome in unit.outcomes)
+    links = re.findall(r"\]\((\S+)\)", text)
+    assert len(links) == len(tiny_syllabus.units)
+    assert all((page.parent / link).is_file() for link in links)
+
+
+def test_edited_contents_are_out_of_step_and_are_put_right(tiny_syllabus):
+    built(tiny_syllabus)
+    page = tiny_syllabus.root / "notebooks" / "README.md"
+    page.write_text(page.read_text(encoding="utf-8") + "more", encoding="utf-8")
+    assert [change.path for change in builder.check(tiny_syllabus)] == [page]
+    assert [change.path for change in built(tiny_syllabus)] == [page]
 
 
 @pytest.mark.parametrize("folder", ["notebook", "solution"])
@@ -95,7 +116,7 @@ def test_a_new_number_moves_a_notebook_without_executing_it(tiny_course, monkeyp
     (tiny_course / "course" / "first").rename(tiny_course / "course" / "first-steps")
     monkeypatch.setattr(builder, "execute", lambda made, slug: pytest.fail("executed again"))
     changes = built(load_syllabus(tiny_course))
-    assert sorted(change.what for change in changes) == ["removed", "removed", "written", "written"]
+    assert sorted(change.what for change in changes) == [*["removed"] * 2, *["written"] * 3]
     assert builder.check(load_syllabus(tiny_course)) == []
 
 

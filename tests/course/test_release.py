@@ -64,6 +64,7 @@ def test_a_learners_release_holds_these_files_and_no_others(tiny_syllabus, tmp_p
         "course/syllabus.yaml",
         "datasets/card.md",
         "notebooks/1-first/01-add-two.ipynb",
+        "notebooks/README.md",
     }
 
 

@@ -8,6 +8,7 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from medlab.course.audience import INSTRUCTOR, LEARNER, notebook
+from medlab.course.contents import contents
 from medlab.course.execute import execute
 from medlab.course.syllabus import Syllabus
 from medlab.course.unit import Unit, load_unit
@@ -32,6 +33,7 @@ def build(syllabus: Syllabus, slugs: Iterable[str] = ()) -> Iterator[Change]:
         yield from _write(unit.entry.notebook, text_of(notebook(unit, LEARNER)))
         yield from _write_solution(syllabus.root, unit)
     if len(wanted) == len(syllabus.units):
+        yield from _write(_contents(syllabus), contents(syllabus))
         for path in _left_over(syllabus):
             path.unlink()
             yield Change(path, "removed")
@@ -43,10 +45,12 @@ def check(syllabus: Syllabus, slugs: Iterable[str] = ()) -> list[Change]:
     changes = []
     for unit in wanted:
         path = unit.entry.notebook
-        changes += _difference(path, path.is_file() and _same_text(path, notebook(unit, LEARNER)))
+        changes += _difference(path, _is_text(path, text_of(notebook(unit, LEARNER))))
         path = unit.entry.solution
         changes += _difference(path, path.is_file() and _is_solution_of(_read(path), unit))
     if len(wanted) == len(syllabus.units):
+        path = _contents(syllabus)
+        changes += _difference(path, _is_text(path, contents(syllabus)))
         changes += [Change(path, "left over") for path in _left_over(syllabus)]
     return changes
 
@@ -62,7 +66,7 @@ def _wanted(syllabus: Syllabus, slugs: Iterable[str]) -> list[Unit]:
 
 
 def _write(path: Path, text: str) -> Iterator[Change]:
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if _is_text(path, text):
         return
     write_text(path, text)
     yield Change(path, "written")
@@ -107,8 +111,12 @@ def _read(path: Path) -> NotebookNode | None:
         return None
 
 
-def _same_text(path: Path, made: NotebookNode) -> bool:
-    return path.read_text(encoding="utf-8") == text_of(made)
+def _is_text(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def _contents(syllabus: Syllabus) -> Path:
+    return syllabus.root / "notebooks" / "README.md"
 
 
 def _difference(path: Path, same: bool) -> list[Change]:

@@ -14,6 +14,7 @@ import yaml
 from medlab.course import nbgrader
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.build import text_of
+from medlab.course.contents import contents
 from medlab.course.syllabus import RELEASE, REQUIRED, SYLLABUS, Syllabus, UnitEntry, read_yaml
 from medlab.course.unit import Unit, load_unit
 from medlab.errors import BadInput
@@ -81,6 +82,7 @@ def learners_files(syllabus: Syllabus) -> Files:
     for pattern in ("LICENSE", "LICENSES/*", "datasets/*.md"):
         for path in sorted(syllabus.root.glob(pattern)):
             files[path.relative_to(syllabus.root).as_posix()] = path.read_bytes()
+    files["notebooks/README.md"] = contents(syllabus).encode()
     return files | {"README.md": _readme(syllabus, "LICENSE" in files).encode()}
 
 
@@ -175,6 +177,8 @@ are not part of this release.
 | unit | slug | hours | points |
 |---|---|---|---|
 {rows}
+
+[notebooks/](notebooks/README.md) says what each unit teaches.
 
 `datasets/` has one card per data set: what it is, where it comes from, what it does not represent.
 This is course material. It is not a medical device, and nothing in it may guide a patient's care.

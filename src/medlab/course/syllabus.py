@@ -29,6 +29,7 @@ class UnitEntry:
     outcomes: tuple[str, ...]
     libraries: tuple[str, ...]  # modules worth importing once for a whole class
     track: str  # slug of the track
+    track_title: str
     number: int  # place in its track, from 1
     source: Path  # course/<track>/<slug>.py
     notebook: Path  # notebooks/<n-track>/<nn-slug>.ipynb
@@ -134,6 +135,7 @@ def _entry(
         outcomes=tuple(unit["outcomes"] or ()),
         libraries=tuple(unit.get("libraries") or ()),
         track=str(track["slug"]),
+        track_title=str(track.get("title") or track["slug"]),
         number=number,
         source=root / "course" / track["slug"] / f"{unit['slug']}.py",
         notebook=root / "notebooks" / name,
