@@ -132,6 +132,8 @@ def test_conda_gets_the_same_packages_with_the_same_bounds():
     bounds = {name: bound for name, _, bound in (line.partition(" ") for line in lines)}
     assert bounds.pop("python") == ">=3.11"
     bounds.pop("pip")
+    by_pip = [Requirement(line) for line in conda[-1]["pip"] if not line.startswith("--")]
+    bounds |= {requirement.name: str(requirement.specifier) for requirement in by_pip}
     ours = {name: str(requirement.specifier) for name, requirement in asked_for().items()}
     assert {CONDA_NAMES.get(name, name): bound for name, bound in bounds.items()} == ours
 
