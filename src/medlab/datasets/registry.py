@@ -110,6 +110,18 @@ DATA_SETS: tuple[DataSet, ...] = (
             how="'kaggle competitions download -c aptos2019-blindness-detection', then unpack it",
         ),
     ),
+    DataSet(
+        name="nodule-ct",
+        title="Chest CT with lung nodules and candidates, of which few are nodules",
+        module="medlab.datasets.nodule_ct",
+        real=Real(
+            title="LUNA16, Lung Nodule Analysis 2016 (Setio and others 2017; scans of LIDC-IDRI)",
+            licence="CC BY 4.0; of its source LIDC-IDRI: CC BY 3.0",
+            terms="name LUNA16 (Setio and others 2017) and LIDC-IDRI (Armato and others 2011)",
+            page="https://luna16.grand-challenge.org/Download/",
+            how="unpack subset0.zip to subset9.zip, annotations.csv and candidates_V2 in a folder",
+        ),
+    ),
 )
 
 
