@@ -3,6 +3,7 @@
     python benchmarks/imaging.py                    # every unit of the track, seeds 0 to 4
     python benchmarks/imaging.py --unit SLUG        # one unit; the others' figures stay
     python benchmarks/imaging.py --unit SLUG --seeds 0 1   # to develop; recorded nowhere
+    MEDLAB_SCALE=laptop python benchmarks/imaging.py --unit SLUG --seeds 0   # recorded as @laptop
 
 Runs each solution as the builder does, and reads the mapping FIGURES that its last cell sets.
 """
@@ -41,9 +42,8 @@ def main():
             print(f"{slug}, seed {seed}: {said}", flush=True)
             found[slug].append(said)
     made = [figure for slug in slugs for figure in figures(slug, found[slug], options.seeds)]
-    if tuple(options.seeds) == SEEDS:
-        others = [f for f in recorded() if f["name"].split("/")[0] not in slugs]
-        record(__file__, others + made, {name: metadata.version(name) for name in PACKAGES})
+    if tuple(options.seeds) == SEEDS or scale() != "ci":
+        record(__file__, others(slugs) + made, {name: metadata.version(name) for name in PACKAGES})
     else:
         print(json.dumps({f["name"]: f["value"] for f in made}, indent=2))
 
@@ -83,16 +83,28 @@ def figures(slug: str, found: list[dict[str, float]], seeds: list[int]) -> list[
         values = [of_seed[name] for of_seed in found]
         how = f"{said}; from {min(values):.3f} to {max(values):.3f}"
         value = round(statistics.median(values), 4)
-        made.append(
-            {"name": f"{slug}/{name}", "value": value, "unit": "1", "kind": "host", "how": how}
-        )
+        full = f"{slug}/{name}{at_scale()}"
+        made.append({"name": full, "value": value, "unit": "1", "kind": "host", "how": how})
     return made
 
 
-def recorded() -> list[dict]:
-    """Return the figures of the last recorded run."""
+def at_scale() -> str:
+    """Return what a figure's name ends in when it was not made at the ci scale."""
+    return "" if scale() == "ci" else f"@{scale()}"
+
+
+def others(slugs: list[str]) -> list[dict]:
+    """Return the recorded figures that a run of these units at this scale does not replace."""
     path = RESULTS / f"{Path(__file__).stem}.json"
-    return json.loads(path.read_text())["figures"] if path.is_file() else []
+    figures = json.loads(path.read_text())["figures"] if path.is_file() else []
+    replaced = [(slug, at_scale()) for slug in slugs]
+    return [f for f in figures if place(f["name"]) not in replaced]
+
+
+def place(name: str) -> tuple[str, str]:
+    """Return the unit and the ending of a figure's name."""
+    slug, _, figure = name.partition("/")
+    return slug, figure[figure.find("@") :] if "@" in figure else ""
 
 
 if __name__ == "__main__":
