@@ -1,0 +1,295 @@
+/* Convolution: three output pixels by two output channels at a time.
+ *
+ * Weights of channels A and B share a 16-bit number, A + 256 B. With X = sum(a (A + 256 B)), modulo
+ * 2^32, and Y = sum(a A), the sums are Y and (X - Y) / 256; so only A's byte is ever unpacked. The
+ * compiler has proved that B's sum fits 24 bits.
+ *
+ * A patch holds what three output pixels see, as 16-bit numbers. Four inputs 0 1 2 3 of a pixel become the
+ * pairs (0 2) and (1 3); the pairs of three pixels stand side by side. */
+struct channel_pair {
+    int32_t x, y; /* where the sums start: bias A + 256 B, and A */
+    int32_t multiplier[2];
+    uint32_t shifts; /* A's in the lowest byte, then B's */
+};
+
+struct block {
+    const int8_t *weights;
+    const struct channel_pair *pairs;
+    int32_t pair_count;
+    int32_t groups;   /* of four inputs */
+    int32_t channels; /* bytes from one output pixel to the next */
+    int32_t rounding; /* 2z + 1 */
+    int32_t relu;
+};
+
+#if DSP
+/* One group of four inputs: 12 multiplications by two. r0 patch, r1 weights, r2-r7 X and Y of three
+ * pixels. */
+#define PAIR_OF_INPUTS(w)               \
+    "smlad r2, r10, " w ", r2\n"        \
+    "smlad r4, r11, " w ", r4\n"        \
+    "smlad r6, r12, " w ", r6\n"        \
+    "sxtb16 " w ", " w "\n"             \
+    "smlad r3, r10, " w ", r3\n"        \
+    "smlad r5, r11, " w ", r5\n"        \
+    "smlad r7, r12, " w ", r7\n"
+#define GROUP                           \
+    "ldrd r8, r9, [r1], #8\n"           \
+    "ldmia.w r0!, {r10, r11, r12}\n"    \
+    PAIR_OF_INPUTS("r8")                \
+    "ldmia.w r0!, {r10, r11, r12}\n"    \
+    PAIR_OF_INPUTS("r9")
+
+/* Accumulator to int8 (see rescale); A has its sum, B has 256 times it in the difference. */
+#define RESCALE_RELU(x, m, rounding, shift) \
+    "smmlar " x ", " x ", " m ", " rounding "\n" \
+    "asr.w " x ", " x ", " shift "\n"       \
+    "ssat " x ", #8, " x ", asr #1\n"
+#define RESCALE_SIGNED(x, m, rounding, shift) \
+    "smmulr " x ", " x ", " m "\n"          \
+    "add.w lr, " rounding ", " x ", asr #31\n" \
+    "add.w " x ", " x ", lr\n"              \
+    "asr.w " x ", " x ", " shift "\n"       \
+    "ssat " x ", #8, " x ", asr #1\n"
+#define RESCALE_PIXEL(rescale, x, y)        \
+    "sub.w " x ", " x ", " y "\n"           \
+    "asr.w " x ", " x ", #7\n"              \
+    "lsl.w " y ", " y ", #1\n"              \
+    rescale(y, "r8", "r11", "r10")          \
+    rescale(x, "r9", "r0", "r12")
+
+/* Stack: 0 entry of the loop, 4 end of the patch, 8 patch, 12 pairs, 16 output, 20 bytes per pixel,
+ * 24 end of the weights, 28 rounding. */
+#define BLOCK(name, rescale)                                                                        \
+    static __attribute__((naked, noinline)) void name(const int16_t *patch, const struct block *b,  \
+                                                      int8_t *out)                                  \
+    {                                                                                               \
+        __asm volatile(                                                                             \
+            ".syntax unified\n"                                                                     \
+            "push {r4-r11, lr}\n"                                                                   \
+            "sub sp, sp, #36\n"                                                                     \
+            "ldr r3, [r1, #12]\n" /* groups */                                                      \
+            "mov r4, #24\n"                                                                         \
+            "mla r4, r3, r4, r0\n"                                                                  \
+            "str r4, [sp, #4]\n"                                                                    \
+            "str r0, [sp, #8]\n"                                                                    \
+            "rsb r4, r3, #0\n" /* steps to leave out of the first round: -groups mod 4 */           \
+            "and r4, r4, #3\n"                                                                      \
+            "mov r5, #68\n"                                                                         \
+            "adr.w r6, 2f\n"                                                                        \
+            "mla r4, r4, r5, r6\n"                                                                  \
+            "orr r4, r4, #1\n"                                                                      \
+            "str r4, [sp, #0]\n"                                                                    \
+            "ldr r4, [r1, #4]\n"                                                                    \
+            "str r4, [sp, #12]\n"                                                                   \
+            "str r2, [sp, #16]\n"                                                                   \
+            "ldr r4, [r1, #16]\n"                                                                   \
+            "str r4, [sp, #20]\n"                                                                   \
+            "ldr r4, [r1, #20]\n"                                                                   \
+            "str r4, [sp, #28]\n"                                                                   \
+            "ldr r4, [r1, #8]\n" /* weights: 8 bytes for each group of a pair */                    \
+            "ldr r1, [r1, #0]\n"                                                                    \
+            "mul r4, r4, r3\n"                                                                      \
+            "add r4, r1, r4, lsl #3\n"                                                              \
+            "str r4, [sp, #24]\n"                                                                   \
+            "1:\n"                                                                                  \
+            "ldrd r12, lr, [sp, #0]\n"                                                              \
+            "ldrd r0, r8, [sp, #8]\n"                                                               \
+            "ldrd r2, r3, [r8]\n"                                                                   \
+            "mov r4, r2\n"                                                                          \
+            "mov r5, r3\n"                                                                          \
+            "mov r6, r2\n"                                                                          \
+            "mov r7, r3\n"                                                                          \
+            "bx r12\n"                                                                              \
+            ".balign 4\n"                                                                           \
+            "2:\n" GROUP GROUP GROUP GROUP                                                          \
+            "cmp r0, lr\n"                                                                          \
+            "bne.w 2b\n"                                                                            \
+            "ldr r0, [sp, #12]\n"                                                                   \
+            "ldrd r8, r9, [r0, #8]\n"                                                               \
+            "ldr r10, [r0, #16]\n"                                                                  \
+            "add r0, r0, #20\n"                                                                     \
+            "str r0, [sp, #12]\n"                                                                   \
+            "ldr r0, [sp, #28]\n"                                                                   \
+            "lsr r12, r10, #8\n"                                                                    \
+            "lsl r11, r0, r10\n"                                                                    \
+            "lsl r0, r0, r12\n"                                                                     \
+            RESCALE_PIXEL(rescale, "r2", "r3")                                                      \
+            RESCALE_PIXEL(rescale, "r4", "r5")                                                      \
+            RESCALE_PIXEL(rescale, "r6", "r7")                                                      \
+            "ldrd r8, r9, [sp, #16]\n"                                                              \
+            "ldr r10, [sp, #24]\n"                                                                  \
+            "strb r3, [r8], #1\n"                                                                   \
+            "strb r2, [r8], #1\n"                                                                   \
+            "str r8, [sp, #16]\n"                                                                   \
+            "add r8, r8, r9\n"                                                                      \
+            "strb r5, [r8, #-2]\n"                                                                  \
+            "strb r4, [r8, #-1]\n"                                                                  \
+            "add r8, r8, r9\n"                                                                      \
+            "strb r7, [r8, #-2]\n"                                                                  \
+            "strb r6, [r8, #-1]\n"                                                                  \
+            "cmp r1, r10\n"                                                                         \
+            "bne.w 1b\n"                                                                            \
+            "add sp, sp, #36\n"                                                                     \
+            "pop {r4-r11, pc}\n");                                                                  \
+    }
+#if CONVOLUTION_RELU
+BLOCK(block_relu, RESCALE_RELU)
+#endif
+#if CONVOLUTION_SIGNED
+BLOCK(block_signed, RESCALE_SIGNED)
+#endif
+
+static inline void block(const int16_t *patch, const struct block *b, int8_t *out)
+{
+#if CONVOLUTION_RELU && CONVOLUTION_SIGNED
+    (b->relu ? block_relu : block_signed)(patch, b, out);
+#elif CONVOLUTION_RELU
+    block_relu(patch, b, out);
+#else
+    block_signed(patch, b, out);
+#endif
+}
+#else
+static inline void store_pixel(int32_t x, int32_t y, const struct channel_pair *pair,
+                               const struct block *b, int8_t *out)
+{
+    int32_t a = pair->shifts & 255, other = pair->shifts >> 8;
+    int32_t doubled = (int32_t)((uint32_t)x - (uint32_t)y) >> 7; /* of B */
+    out[0] = (int8_t)rescale(y * 2, pair->multiplier[0], a, b->rounding * (1 << a), b->relu);
+    out[1] = (int8_t)rescale(doubled, pair->multiplier[1], other, b->rounding * (1 << other), b->relu);
+}
+
+static ALONE void block(const int16_t *patch, const struct block *b, int8_t *out)
+{
+    const int8_t *w = b->weights;
+    for (int32_t i = 0; i < b->pair_count; i++, out += 2) {
+        const struct channel_pair *pair = &b->pairs[i];
+        const int16_t *p = patch;
+        uint32_t x0 = (uint32_t)pair->x, x1 = x0, x2 = x0;
+        int32_t y0 = pair->y, y1 = y0, y2 = y0;
+        for (int32_t k = 0; k < 2 * b->groups; k++, w += 4, p += 6) {
+            for (int32_t j = 0; j < 2; j++) {
+                int32_t low = w[2 * j], both = (uint8_t)low + w[2 * j + 1] * 256;
+                x0 += (uint32_t)(p[j] * both);
+                x1 += (uint32_t)(p[2 + j] * both);
+                x2 += (uint32_t)(p[4 + j] * both);
+                y0 += p[j] * low;
+                y1 += p[2 + j] * low;
+                y2 += p[4 + j] * low;
+            }
+        }
+        store_pixel((int32_t)x0, y0, pair, b, out);
+        store_pixel((int32_t)x1, y1, pair, b, out + b->channels);
+        store_pixel((int32_t)x2, y2, pair, b, out + 2 * b->channels);
+    }
+}
+#endif
+
+/* Widen a pixel's inputs into its place in the patch; returns where the next ones go. */
+static inline int16_t *widen(int16_t *patch, const int8_t *in, int32_t groups)
+{
+    for (; groups > 0; groups--, in += 4, patch += 12) {
+        uint32_t bytes = load_word(in), even = even_bytes(bytes), odd = odd_bytes(bytes);
+#if DSP
+        store_word(patch, even);
+        store_word(patch + 6, odd);
+#else
+        patch[0] = (int16_t)low_of(even);
+        patch[1] = (int16_t)high_of(even);
+        patch[6] = (int16_t)low_of(odd);
+        patch[7] = (int16_t)high_of(odd);
+#endif
+    }
+    return patch;
+}
+
+struct convolution {
+    struct block block;
+    int16_t in_height, in_width, in_channels, out_height, out_width, out_channels;
+    int16_t kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x;
+    int16_t pad_top, pad_left;
+    int16_t ring_rows;   /* input rows kept aside, so that outputs may overwrite the input; 0: none */
+    int32_t row_bytes;   /* of such a row, with its padding left and right */
+    int32_t segment;     /* neighbouring bytes of a row that a pixel sees */
+    int16_t segments;    /* of those per row: 1, or the kernel's width if it is dilated */
+    int8_t padding;      /* the input's zero point */
+    int8_t low, high;    /* of a fused activation */
+    int32_t ring_bytes;  /* of all rows in the ring, with one of padding where outputs see one */
+};
+
+/* Copy input rows into the ring, as far as output row y needs them. */
+static int32_t load_rows(const struct convolution *c, const int8_t *in, int8_t *ring, int32_t loaded,
+                         int32_t y)
+{
+    int32_t width = c->in_width * c->in_channels;
+    int32_t need = at_most(y * c->stride_y - c->pad_top + (c->kernel_height - 1) * c->dilation_y + 1,
+                           c->in_height);
+    loaded = at_least(loaded, need - c->ring_rows); /* rows that no later output sees */
+    for (; loaded < need; loaded++)
+        copy_bytes(ring + (loaded % c->ring_rows) * c->row_bytes + c->pad_left * c->in_channels,
+                   in + loaded * width, width);
+    return loaded;
+}
+
+/* Gather what output pixel (y, x) sees. bytes is room for it where segments do not fill groups. */
+static void gather(const struct convolution *c, const int8_t *ring, int8_t *bytes, int32_t y, int32_t x,
+                   int16_t *patch)
+{
+    int32_t direct = c->segment % 4 == 0, from = x * c->stride_x * c->in_channels;
+    int8_t *packed = bytes;
+    for (int32_t k = 0; k < c->kernel_height; k++) {
+        int32_t row = y * c->stride_y - c->pad_top + k * c->dilation_y;
+        int32_t outside = row < 0 || row >= c->in_height;
+        const int8_t *at = ring + (outside ? c->ring_rows : row % c->ring_rows) * c->row_bytes + from;
+        for (int32_t s = 0; s < c->segments; s++, at += c->dilation_x * c->in_channels) {
+            if (direct) {
+                patch = widen(patch, at, c->segment / 4);
+            } else {
+                copy_bytes(packed, at, c->segment);
+                packed += c->segment;
+            }
+        }
+    }
+    if (!direct)
+        widen(patch, bytes, c->block.groups);
+}
+
+/* ring: ring_rows rows and one of padding; patch: three pixels; spare: one pixel's bytes, or a block's
+ * outputs. Outputs may overwrite inputs as far as the compiler has found that rows are read first. */
+static ALONE void convolution(const struct convolution *c, const int8_t *in, int8_t *out, int16_t *patch,
+                              int8_t *spare, int8_t *ring)
+{
+    struct block odd = c->block;
+    int32_t loaded = 0, filled = 0, left = c->out_height * c->out_width;
+    int8_t *first = out;
+    odd.channels = 2 * odd.pair_count;
+    if (c->ring_rows)
+        fill_bytes(ring, c->padding, c->ring_bytes);
+    for (int32_t y = 0; y < c->out_height; y++) {
+        if (c->ring_rows)
+            loaded = load_rows(c, in, ring, loaded, y);
+        for (int32_t x = 0; x < c->out_width; x++) {
+            if (c->ring_rows)
+                gather(c, ring, spare, y, x, patch + 2 * filled);
+            else
+                widen(patch + 2 * filled,
+                      in + (y * c->stride_y * c->in_width + x * c->stride_x) * c->in_channels,
+                      c->block.groups);
+            left--;
+            if (++filled < 3 && left)
+                continue;
+            if (filled == 3 && odd.channels == c->out_channels) {
+                block(patch, &c->block, out);
+            } else {
+                block(patch, &odd, spare);
+                for (int32_t i = 0; i < filled; i++)
+                    copy_bytes(out + i * c->out_channels, spare + i * odd.channels, c->out_channels);
+            }
+            out += filled * c->out_channels;
+            filled = 0;
+        }
+    }
+    if (c->low > -128 || c->high < 127)
+        clamp(first, (int32_t)(out - first), c->low, c->high);
+}

@@ -1,0 +1,41 @@
+/* Average and maximum over windows; parts of a window outside the input do not count. */
+struct pool {
+    int16_t in_height, in_width, channels, out_height, out_width;
+    int16_t height, width, stride_y, stride_x, pad_top, pad_left;
+    int8_t low, high;
+};
+
+static int8_t average_of(const int8_t *at, int32_t rows, int32_t columns, const struct pool *p)
+{
+    int32_t sum = 0, count = rows * columns, step = (p->in_width - columns) * p->channels;
+    for (; rows > 0; rows--, at += step)
+        for (int32_t x = columns; x > 0; x--, at += p->channels)
+            sum += *at;
+    sum = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+    return (int8_t)at_most(at_least(sum, p->low), p->high);
+}
+
+static int8_t maximum_of(const int8_t *at, int32_t rows, int32_t columns, const struct pool *p)
+{
+    int32_t most = p->low, step = (p->in_width - columns) * p->channels;
+    for (; rows > 0; rows--, at += step)
+        for (int32_t x = columns; x > 0; x--, at += p->channels)
+            most = at_least(*at, most);
+    return (int8_t)at_most(most, p->high);
+}
+
+static ALONE void pool(const struct pool *p, const int8_t *in, int8_t *out,
+                       int8_t (*reduce)(const int8_t *, int32_t, int32_t, const struct pool *))
+{
+    for (int32_t y = 0; y < p->out_height; y++)
+        for (int32_t x = 0; x < p->out_width; x++) {
+            int32_t top = y * p->stride_y - p->pad_top, left = x * p->stride_x - p->pad_left;
+            int32_t bottom = at_most(top + p->height, p->in_height);
+            int32_t right = at_most(left + p->width, p->in_width);
+            top = at_least(top, 0);
+            left = at_least(left, 0);
+            for (int32_t c = 0; c < p->channels; c++)
+                *out++ = reduce(in + (top * p->in_width + left) * p->channels + c, bottom - top,
+                                right - left, p);
+        }
+}

@@ -1,0 +1,39 @@
+"""One module per family of operators: from a checked operator to C constants and a call."""
+
+import importlib
+
+from medlab.edge.graph import Graph, Operator
+from medlab.edge.operators.step import Step
+from medlab.errors import BadInput
+
+MODULES = {
+    "CONV_2D": "convolution",
+    "DEPTHWISE_CONV_2D": "depthwise",
+    "FULLY_CONNECTED": "fully_connected",
+    "AVERAGE_POOL_2D": "pooling",
+    "MAX_POOL_2D": "pooling",
+    "MEAN": "pooling",
+    "ADD": "elementwise",
+    "MUL": "elementwise",
+    "LOGISTIC": "tables",
+    "SOFTMAX": "tables",
+    "PAD": "moving",
+    "CONCATENATION": "moving",
+}
+RENAMES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")  # the same bytes under another shape
+
+
+def check_supported(graph: Graph) -> None:
+    """Raise BadInput for the first operator that has no kernel here."""
+    for operator in graph.operators:
+        if operator.kind not in MODULES and operator.kind not in RENAMES:
+            raise BadInput(
+                f"{operator} ({operator.output}) is not supported: replace it in the model by "
+                f"{', '.join((*MODULES, *RENAMES))}"
+            )
+
+
+def lower(operator: Operator) -> Step:
+    """Translate one operator; raises BadInput if its form has no kernel."""
+    module = importlib.import_module(f"medlab.edge.operators.{MODULES[operator.kind]}")
+    return module.lower(operator)

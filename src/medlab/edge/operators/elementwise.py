@@ -1,0 +1,102 @@
+"""ADD and MUL, with inputs that repeat along axes of size 1."""
+
+import numpy as np
+
+from medlab.edge import fixed_point
+from medlab.edge.graph import Operator, Tensor
+from medlab.edge.operators.step import (
+    Overlap,
+    Step,
+    activation,
+    array,
+    need,
+    refuse,
+    same_shape,
+    structure,
+)
+
+EXTRA_BITS = 20  # of the sum, before it is rescaled
+
+
+def lower(operator: Operator) -> Step:
+    """Rescale, combine, rescale."""
+    inputs = need(operator, 2)
+    for tensor in inputs:
+        _check(operator, tensor)
+    shapes = [_four(operator, t) for t in (*inputs, operator.output)]
+    same_shape(operator, _broadcast(operator, inputs))
+    name = f"layer_{operator.index}"
+    constants = [_constant(name, i, t) for i, t in enumerate(inputs) if t.data is not None]
+    constants.append(_parameters(operator, name, inputs, shapes))
+    places = [f"{name}_{i}" if t.data is not None else f"{{{i}}}" for i, t in enumerate(inputs)]
+    of = "sum_of" if operator.kind == "ADD" else "product_of"
+    return Step(
+        operator,
+        f"elementwise(&{name}, {places[0]}, {places[1]}, {{out}}, {of});",
+        ("exact.c", "elementwise.c"),
+        constants,
+        overlaps={t.index: Overlap(0) for t in inputs if t.shape == operator.output.shape},
+        weight_bytes=sum(t.size for t in inputs if t.data is not None),
+    )
+
+
+def _check(operator: Operator, tensor: Tensor | None) -> None:
+    shown = tensor or operator.output
+    if tensor is None or tensor.type != "int8" or len(tensor.scales) != 1:
+        raise refuse(operator, shown, "is no int8 tensor with one scale", "quantise it to int8")
+
+
+def _constant(name: str, i: int, tensor: Tensor) -> str:
+    return array("int8_t", f"{name}_{i}", tensor.data)
+
+
+def _four(operator: Operator, tensor: Tensor) -> tuple[int, ...]:
+    if len(tensor.shape) > 4:
+        raise refuse(operator, tensor, f"has {len(tensor.shape)} axes", "use at most four")
+    return (1,) * (4 - len(tensor.shape)) + tensor.shape
+
+
+def _broadcast(operator: Operator, inputs: tuple[Tensor, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*(t.shape for t in inputs))
+    except ValueError:
+        what = f"with shape {list(inputs[1].shape)} does not go with {list(inputs[0].shape)}"
+        raise refuse(operator, inputs[1], what, "export the model anew") from None
+
+
+def _parameters(operator: Operator, name: str, inputs, shapes) -> str:
+    out = operator.output
+    factors, last = _factors(operator, inputs)
+    low, high = fixed_point.activation_range(activation(operator), out.scale, out.zero_point)
+    steps = ", ".join(f"{{{', '.join(map(str, _steps(s)))}}}" for s in shapes[:2])
+    return structure(
+        "elementwise",
+        name,
+        counts="{" + ", ".join(map(str, shapes[2])) + "}",
+        steps=f"{{{steps}}}",
+        offsets=f"{{{-inputs[0].zero_point}, {-inputs[1].zero_point}}}",
+        factors="{" + ", ".join(f"{{{m}, {s}}}" for m, s in factors) + "}",
+        out=f"{{{last[0]}, {last[1]}}}",
+        zero_point=out.zero_point,
+        low=low,
+        high=high,
+    )
+
+
+def _steps(shape: tuple[int, ...]) -> list[int]:
+    steps = np.cumprod((1, *shape[:0:-1]))[::-1]
+    return [0 if n == 1 else int(step) for n, step in zip(shape, steps, strict=True)]
+
+
+def _factors(operator: Operator, inputs) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    scales, out = [t.scale for t in inputs], operator.output.scale
+    if operator.kind == "ADD":
+        twice = 2 * max(scales)
+        reals, last = [s / twice for s in scales], twice / ((1 << EXTRA_BITS) * out)
+    else:  # in float32, as the interpreter does
+        product = np.float32(scales[0]) * np.float32(scales[1])
+        reals, last = [0, 0], float(product / np.float32(out))
+    if last >= 1:
+        raise refuse(operator, operator.output, "has too small a scale", "convert the model anew")
+    factors = [fixed_point.quantise_multiplier(r) for r in reals]
+    return factors, fixed_point.quantise_multiplier(last)
