@@ -1,0 +1,220 @@
+"""Boards: a folder each under hardware_labs/boards/, built for and emulated here.
+
+board.yaml names the core, clock and memory, what tells the chip from others, and the devices of its
+emulation (devices.MODELS, with the addresses at which the chip has them).
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from medlab.edge import toolchain
+from medlab.errors import BadInput
+
+FOLDER = "hardware_labs"
+BUDGET = 1_000_000_000  # instructions: some ten seconds of emulation
+CORES = ("cortex-m4", "cortex-m7")
+KEYS = {"title", "core", "clock_hz", "flash", "ram", "serial", "chip", "tools", "emulation"}
+
+
+def find_hardware_labs(start: Path | None = None) -> Path:
+    """Return the folder hardware_labs.
+
+    Looks at the environment variable MEDLAB_HARDWARE_LABS, which names that folder itself, then
+    upwards from start (default: the working folder), then at the checkout from which medlab is
+    installed. Raises BadInput if none has it.
+    """
+    named = os.environ.get("MEDLAB_HARDWARE_LABS", "").strip()
+    if named:
+        return _named_labs(Path(named))
+    here = (start or Path.cwd()).resolve()
+    checkout = Path(__file__).resolve().parents[3]
+    for folder in (here, *here.parents, checkout):
+        if (folder / FOLDER / "boards").is_dir():
+            return folder / FOLDER
+    raise BadInput(
+        f"no {FOLDER}/boards in {here} or above it: run inside a medlab checkout, "
+        "or set MEDLAB_HARDWARE_LABS to its folder hardware_labs"
+    )
+
+
+def _named_labs(folder: Path) -> Path:
+    if not (folder / "boards").is_dir():
+        raise BadInput(f"MEDLAB_HARDWARE_LABS names {folder}, which has no boards/: correct it")
+    return folder.resolve()
+
+
+def names() -> list[str]:
+    """Return the names of all boards."""
+    return sorted(path.parent.name for path in find_hardware_labs().glob("boards/*/board.yaml"))
+
+
+def application(said: str) -> Path:
+    """Return an application's folder: a path, or a name in hardware_labs. Raises BadInput."""
+    folder = Path(said)
+    if not folder.is_dir():
+        folder = find_hardware_labs() / said
+    if not folder.is_dir():
+        raise BadInput(f"there is no application {said}: name a folder with C files")
+    return folder.resolve()
+
+
+def sources(folder: Path) -> list[Path]:
+    """Return the C files of an application, by name. Raises BadInput if there are none."""
+    found = sorted(folder.glob("*.c"))
+    if not found:
+        raise BadInput(f"{folder} holds no C file: an application needs a main.c")
+    return found
+
+
+def build_folder() -> Path:
+    """Return the folder for built firmware, which git ignores: build/firmware in the checkout."""
+    return find_hardware_labs().parent / "build" / "firmware"
+
+
+def load(name: str) -> "Board":
+    """Read a board's folder; raise BadInput for an unknown name or a bad board.yaml."""
+    if name not in names():
+        raise BadInput(f"there is no board {name}: there are {', '.join(names())}")
+    path = find_hardware_labs() / "boards" / name / "board.yaml"
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as problem:
+        raise BadInput(f"{path} is no YAML: {str(problem).splitlines()[0]}") from None
+    _check(said, path)
+    return Board(name, path.parent, **{key: said[key] for key in sorted(KEYS)})
+
+
+def _check(said, path: Path) -> None:
+    if not isinstance(said, dict) or set(said) != KEYS:
+        raise BadInput(f"{path} must have the keys {', '.join(sorted(KEYS))}")
+    if said["core"] not in CORES:
+        raise BadInput(f"{path}: core {said['core']!r} is none of {', '.join(CORES)}")
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board: what board.yaml says, and what can be done with it."""
+
+    name: str
+    folder: Path
+    title: str
+    core: str
+    clock_hz: int
+    flash: dict  # at, size
+    ram: dict  # at, size
+    serial: str  # where the serial port comes out, in words
+    chip: dict  # at, mask, value: where the chip's id is read, and what it must be
+    tools: dict  # flash tool: the tool's name for this board, in order of preference
+    emulation: dict  # name of a device: its model and the model's settings
+
+    def build(
+        self,
+        sources: Sequence[Path],
+        out: Path,
+        defines: Mapping[str, object] | None = None,
+        compiler: toolchain.Toolchain | None = None,
+    ):
+        """Compile C files with the board's start-up and lib/ into the ELF file out.
+
+        Returns a Firmware. Folders of the sources are searched for headers. Raises BadInput for
+        what does not compile.
+        """
+        from medlab.edge.firmware import Firmware
+
+        compiler = compiler or toolchain.find()
+        library = find_hardware_labs() / "lib"
+        own = [*sorted(library.glob("*.c")), *sorted(self.folder.glob("*.c"))]
+        folders = dict.fromkeys([*(source.parent for source in sources), library, self.folder])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        script = self.folder / "linker.ld"
+        compiler.link(self.core, [*sources, *own], out, script, library, list(folders), defines)
+        firmware = Firmware(out, self.name, compiler.name)
+        self._check_fit(firmware)
+        return firmware
+
+    def run(
+        self,
+        firmware,
+        feed: Sequence[int] = (),
+        budget: int = BUDGET,
+        watch: Sequence[str] = (),
+    ):
+        """Run firmware on the emulated board, from reset to its end; return Run.
+
+        feed: the sensor's samples, whole numbers from -32768 to 65535; after them the sensor has
+        stopped. budget: instructions after which a firmware that goes on is stopped. watch: names
+        of functions whose calls are counted one by one.
+        """
+        from medlab.edge import emulator
+        from medlab.edge.run import Run
+
+        machine, outcome = emulator.run(lambda: self.machine(firmware, feed, watch), budget)
+        return Run(self, firmware, _sent(machine), _used(machine), budget, outcome)
+
+    def machine(self, firmware, feed: Sequence[int] = (), watch: Sequence[str] = ()):
+        """Return the emulated board with firmware in its flash, ready to run once."""
+        from medlab.edge.emulator import Machine
+
+        _check_watched(firmware, watch)
+        machine = Machine(self.core, self.flash_range, self.ram_range, self._devices())
+        for device in machine.devices:
+            if hasattr(device, "feed"):
+                device.feed.samples = list(feed)
+        machine.load(firmware, watch)
+        return machine
+
+    @cached_property
+    def flash_range(self) -> range:
+        """The addresses of flash memory."""
+        return range(self.flash["at"], self.flash["at"] + self.flash["size"])
+
+    @cached_property
+    def ram_range(self) -> range:
+        """The addresses of RAM."""
+        return range(self.ram["at"], self.ram["at"] + self.ram["size"])
+
+    def _devices(self) -> list:
+        from medlab.edge.devices import MODELS, Registers
+
+        id_word = Registers(self.chip["at"], 4, always={0: self.chip["value"]})
+        made = [id_word]
+        for name, said in self.emulation.items():
+            settings = dict(said)
+            try:
+                made.append(MODELS[settings.pop("model")](**settings))
+            except (KeyError, TypeError) as problem:
+                raise BadInput(
+                    f"{self.folder / 'board.yaml'}: emulation of {name}: {problem}"
+                ) from None
+        return made
+
+    def _check_fit(self, firmware) -> None:
+        for section in firmware.sections:
+            if section.address not in self.flash_range and section.address not in self.ram_range:
+                raise BadInput(
+                    f"{firmware.elf.name}: section {section.name} at 0x{section.address:08x} lies "
+                    f"outside the memory of {self.name}: put it into .text, .rodata, .data or .bss"
+                )
+
+
+def _check_watched(firmware, watch: Sequence[str]) -> None:
+    missing = [name for name in watch if name not in firmware.symbols]
+    if missing:
+        raise BadInput(
+            f"{firmware.elf.name} has no function {missing[0]}: it may have been built into another"
+        )
+
+
+def _sent(machine) -> bytes:
+    from medlab.edge.devices import Serial
+
+    return b"".join(bytes(d.sent) for d in machine.devices if isinstance(d, Serial))
+
+
+def _used(machine) -> int:
+    return sum(device.feed.used for device in machine.devices if hasattr(device, "feed"))

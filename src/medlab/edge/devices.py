@@ -1,0 +1,445 @@
+"""What stands at a board's addresses besides memory: serial port, sensor, timer, flash controller.
+
+A device answers reads and writes of its registers, in words at offsets from its address. Time
+passes in instructions alone: a byte is sent, a sample converted and a flash sector erased at once.
+Not covered: interrupts other than the wake-up by SysTick, DMA other than the converter's, errors
+on the serial line.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+PAGE = 0x1000
+WORD = 0xFFFFFFFF
+
+
+class Memory(Protocol):
+    """What a device may ask of the machine that it is built into."""
+
+    def read_memory(self, address: int, count: int) -> bytes: ...
+    def write_memory(self, address: int, content: bytes) -> None: ...
+    def cycles(self) -> int: ...
+
+
+class Refused(Exception):
+    """A write that the device does not allow; the message says why."""
+
+
+class Registers:
+    """Words that keep what is written to them; some bits always read 1, some follow others."""
+
+    def __init__(self, at: int, size: int = 0x400, always=None, follows=None):
+        """Take an address, a size, always {offset: bits}, follows {offset: [[bits, shift], ...]}.
+
+        A bit that follows is read where the written bit stands, shifted left: a ready bit that is
+        set as soon as its device is switched on.
+        """
+        self.at, self.size = at, size
+        self.words: dict[int, int] = {}
+        self.always, self.follows = always or {}, follows or {}
+
+    def connect(self, machine: Memory) -> None:
+        """Remember the machine that the device is in."""
+        self.machine = machine
+
+    def read(self, offset: int) -> int:
+        """Return the word at an offset."""
+        word = self.words.get(offset, 0) | self.always.get(offset, 0)
+        for bits, shift in self.follows.get(offset, ()):
+            word |= (word & bits) << shift
+        return word
+
+    def write(self, offset: int, value: int) -> None:
+        """Take the word for an offset."""
+        self.words[offset] = value
+
+
+class Serial(Registers):
+    """A serial port that is always ready to send; `sent` holds what was."""
+
+    def __init__(self, at: int, status: int, data: int, ready: int, size: int = 0x400):
+        super().__init__(at, size, always={status: ready})
+        self.data, self.sent = data, bytearray()
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.data:
+            self.sent.append(value & 0xFF)
+        super().write(offset, value)
+
+
+class Feed:
+    """The samples that a sensor will give; after the last one it has stopped."""
+
+    def __init__(self, samples: Iterable[int] = ()):
+        """Take whole numbers from -32768 to 65535; 16 bits of each reach the firmware."""
+        self.samples = list(samples)
+        self.used = 0
+
+    def next(self) -> int | None:
+        """Return the next sample as 16 bits without a sign, None when there is none left."""
+        if self.used == len(self.samples):
+            return None
+        self.used += 1
+        return int(self.samples[self.used - 1]) & 0xFFFF
+
+
+class Converter(Registers):
+    """An analogue-to-digital converter: a start bit, a bit that says done, a register to read."""
+
+    def __init__(
+        self,
+        at: int,
+        status: int,
+        data: int,
+        done: int,
+        control: int,
+        start: int,
+        size: int = 0x400,
+        always=None,
+    ):
+        super().__init__(at, size, always)
+        self.status, self.data, self.done = status, data, done
+        self.control, self.start = control, start
+        self.feed = Feed()
+
+    def read(self, offset: int) -> int:
+        if offset == self.data:
+            self.words[self.status] = 0
+        return super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        super().write(offset, value)
+        if offset == self.control and value & self.start:
+            self.words[offset] = value & ~self.start
+            self._convert()
+
+    def _convert(self) -> None:
+        sample = self.feed.next()
+        if sample is not None:
+            self.words[self.data] = sample
+            self.words[self.status] = self.done
+
+
+class ConverterIntoMemory(Registers):
+    """The nRF52840's SAADC: told to sample, it writes to the address in RESULT.PTR."""
+
+    START, SAMPLE, STARTED, END, PTR = 0x000, 0x004, 0x100, 0x104, 0x62C
+
+    def __init__(self, at: int):
+        super().__init__(at, PAGE)
+        self.feed = Feed()
+
+    def write(self, offset: int, value: int) -> None:
+        super().write(offset, value)
+        if offset == self.START and value:
+            self.words[self.STARTED] = 1
+        if offset == self.SAMPLE and value:
+            self._convert()
+
+    def _convert(self) -> None:
+        sample = self.feed.next()
+        if sample is not None:
+            self.machine.write_memory(self.words.get(self.PTR, 0), sample.to_bytes(2, "little"))
+            self.words[self.END] = 1
+
+
+class SystemControl(Registers):
+    """The core's own page: its name, SysTick, and the pending bit of SysTick.
+
+    Source: Armv7-M Architecture Reference Manual, B3.2 and B3.3. SysTick counts the machine's
+    cycles, one for each instruction; a reading is as of the start of its block of instructions.
+    """
+
+    AT, CPUID, ICSR = 0xE000E000, 0xD00, 0xD04
+    CSR, RVR, CVR, CALIB = 0x10, 0x14, 0x18, 0x1C
+    ENABLE, TICKINT, COUNTFLAG = 1, 2, 1 << 16
+    PENDSTSET, PENDSTCLR = 1 << 26, 1 << 25
+
+    def __init__(self, cpuid: int):
+        super().__init__(self.AT, PAGE)
+        self.cpuid = cpuid
+        self.started = 0  # the machine's cycles when the counter was last set to its reload value
+        self.wraps_seen = 0
+
+    def read(self, offset: int) -> int:
+        if offset == self.CPUID:
+            return self.cpuid
+        if offset == self.CVR:
+            return self._left()
+        if offset == self.CSR:
+            return self._status()
+        return super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        was_on = self._on()
+        super().write(offset, value)
+        if offset == self.CVR or (offset == self.CSR and self._on() and not was_on):
+            self.started, self.wraps_seen = self.machine.cycles(), 0
+
+    def next_wrap(self) -> int | None:
+        """Return the cycle at which SysTick wakes a sleeping core; None if it never will."""
+        if not self._on() or not self.words.get(self.CSR, 0) & self.TICKINT:
+            return None
+        return self.started + (self._wraps() + 1) * self._period()
+
+    def _on(self) -> bool:
+        return bool(self.words.get(self.CSR, 0) & self.ENABLE) and self._period() > 1
+
+    def _period(self) -> int:
+        return (self.words.get(self.RVR, 0) & 0xFFFFFF) + 1
+
+    def _wraps(self) -> int:
+        return (self.machine.cycles() - self.started) // self._period()
+
+    def _left(self) -> int:
+        if not self._on():
+            return 0
+        return (-(self.machine.cycles() - self.started)) % self._period()
+
+    def _status(self) -> int:
+        word = self.words.get(self.CSR, 0) & 0b111
+        if self._on() and self._wraps() > self.wraps_seen:
+            self.wraps_seen = self._wraps()
+            word |= self.COUNTFLAG
+        return word
+
+
+@dataclass
+class Sector:
+    """A part of flash that is erased as a whole."""
+
+    at: int
+    size: int
+
+
+class FlashController(Registers):
+    """What all flash controllers share: NOR rules, sectors, a lock.
+
+    Erasing a sector sets its bytes to 0xFF; writing can only turn ones into zeros. What a chip
+    would silently ignore (a write while locked, one of the wrong size) is refused here.
+    """
+
+    def __init__(self, at: int, sectors: list[list[int]], size: int = 0x400):
+        super().__init__(at, size)
+        self.sizes = [size for count, size in sectors for _ in range(count)]
+        self.erases = 0
+
+    def cover(self, start: int) -> None:
+        """Say where the flash memory begins that this controller looks after."""
+        self.sectors = []
+        for size in self.sizes:
+            self.sectors.append(Sector(start, size))
+            start += size
+
+    def program(self, address: int, content: bytes) -> None:
+        """Write into flash as the firmware asked; raise Refused for what the chip would ignore."""
+        self.check(address, len(content))
+        old = self.machine.read_memory(address, len(content))
+        kept = bytes(a & b for a, b in zip(old, content, strict=True))
+        self.machine.write_memory(address, kept)
+
+    def check(self, address: int, count: int) -> None:
+        """Raise Refused unless a write of so many bytes is allowed now."""
+        raise NotImplementedError
+
+    def erase(self, sector: Sector) -> None:
+        """Set a sector's bytes to 0xFF."""
+        self.erases += 1
+        self.machine.write_memory(sector.at, b"\xff" * sector.size)
+
+
+class LockedByKeys(FlashController):
+    """ST's lock: two keys in a row open a control register, its lock bit closes it."""
+
+    KEYS = (0x45670123, 0xCDEF89AB)
+
+    def __init__(self, at: int, sectors: list[list[int]], control: int, key: int, lock: int):
+        super().__init__(at, sectors)
+        self.control, self.key, self.lock = control, key, lock
+        self.words[control] = lock
+        self.given: list[int] = []
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.key:
+            self._take_key(value)
+        elif offset == self.control:
+            self._take_control(value)
+        else:
+            super().write(offset, value)
+
+    def is_locked(self) -> bool:
+        """Tell whether the control register takes nothing."""
+        return bool(self.words[self.control] & self.lock)
+
+    def obey(self, value: int) -> None:
+        """Do what the open control register was told to."""
+        raise NotImplementedError
+
+    def _take_key(self, value: int) -> None:
+        self.given = [*self.given, value][-2:]
+        if tuple(self.given) == self.KEYS:
+            self.words[self.control] &= ~self.lock
+
+    def _take_control(self, value: int) -> None:
+        if self.is_locked():
+            raise Refused("the flash controller is locked: write its two keys first")
+        self.words[self.control] = value
+        if value & self.lock:
+            self.given = []
+        else:
+            self.obey(value)
+
+
+class FlashF4(LockedByKeys):
+    """STM32F405: words at a time. Source: RM0090, 3."""
+
+    KEY, STATUS, CONTROL = 0x04, 0x0C, 0x10
+    PG, SER, STRT, LOCK = 1, 2, 1 << 16, 1 << 31
+
+    def __init__(self, at: int, sectors: list[list[int]]):
+        super().__init__(at, sectors, self.CONTROL, self.KEY, self.LOCK)
+
+    def check(self, address: int, count: int) -> None:
+        control = self.words[self.CONTROL]
+        if self.is_locked() or not control & self.PG:
+            raise Refused("the flash is locked, or not set to be written (PG)")
+        if count != 1 << (control >> 8 & 3):
+            raise Refused(f"{count} bytes at a time, but the controller's PSIZE says otherwise")
+
+    def obey(self, value: int) -> None:
+        if value & self.SER and value & self.STRT:
+            self.words[self.CONTROL] = value & ~self.STRT
+            number = value >> 3 & 0xF
+            if number >= len(self.sectors):
+                raise Refused(f"there is no flash sector {number}")
+            self.erase(self.sectors[number])
+
+    def write(self, offset: int, value: int) -> None:
+        # Bits of the status register are cleared by writing ones; no error is ever set here.
+        if offset != self.STATUS:
+            super().write(offset, value)
+
+
+class BankH7(LockedByKeys):
+    """One bank of an STM32H743: 32 bytes at a time, once after each erase. Source: RM0433, 4."""
+
+    UNIT = 32
+    PG, SER, START, LOCK = 2, 4, 1 << 7, 1
+
+    def __init__(self, at: int, sectors: list[list[int]]):
+        super().__init__(at, sectors, control=0x0C, key=0x04, lock=self.LOCK)
+        self.waiting: list[tuple[int, bytes]] = []
+
+    def check(self, address: int, count: int) -> None:
+        if self.is_locked() or not self.words[self.control] & self.PG:
+            raise Refused("the flash is locked, or not set to be written (PG)")
+
+    def program(self, address: int, content: bytes) -> None:
+        """Collect the words of a unit; write them when it is full."""
+        self.check(address, len(content))
+        if address != self._expected(address):
+            raise Refused(f"the flash takes {self.UNIT} bytes in a row, from a multiple of it on")
+        self.waiting.append((address, content))
+        start, count = self.waiting[0][0], sum(len(part) for _, part in self.waiting)
+        if count == self.UNIT:
+            self._write_unit(start)
+
+    def _expected(self, address: int) -> int:
+        if self.waiting:
+            last, content = self.waiting[-1]
+            return last + len(content)
+        return address & -self.UNIT
+
+    def _write_unit(self, start: int) -> None:
+        content, self.waiting = b"".join(part for _, part in self.waiting), []
+        if set(self.machine.read_memory(start, self.UNIT)) != {0xFF}:
+            raise Refused("written twice without an erase: the error-correcting code would not fit")
+        self.machine.write_memory(start, content)
+
+    def obey(self, value: int) -> None:
+        if value & self.SER and value & self.START:
+            self.words[self.control] = value & ~self.START
+            self.erase(self.sectors[value >> 8 & 7])
+
+
+class FlashH7(FlashController):
+    """The two banks of an STM32H743, each with registers of its own."""
+
+    BANK_REGISTERS = 0x100
+
+    def __init__(self, at: int, sectors: list[list[int]]):
+        super().__init__(at, sectors)
+        half = [[len(self.sizes) // 2, self.sizes[0]]]
+        self.banks = [BankH7(at, half), BankH7(at + self.BANK_REGISTERS, half)]
+
+    def connect(self, machine: Memory) -> None:
+        super().connect(machine)
+        for bank in self.banks:
+            bank.connect(machine)
+
+    def cover(self, start: int) -> None:
+        super().cover(start)
+        for bank in self.banks:
+            bank.cover(start)
+            start += sum(bank.sizes)
+
+    def read(self, offset: int) -> int:
+        number, within = self._bank_of(offset)
+        return super().read(offset) if number is None else self.banks[number].read(within)
+
+    def write(self, offset: int, value: int) -> None:
+        number, within = self._bank_of(offset)
+        if number is None:
+            super().write(offset, value)
+        elif within not in (0x10, 0x14):  # status, and the register that clears it
+            self.banks[number].write(within, value)
+
+    def program(self, address: int, content: bytes) -> None:
+        self.banks[int(address >= self.banks[1].sectors[0].at)].program(address, content)
+
+    def _bank_of(self, offset: int) -> tuple[int | None, int]:
+        # Offset 0 (wait states) belongs to the whole flash.
+        number, within = divmod(offset, self.BANK_REGISTERS)
+        return (None, offset) if offset == 0 or number > 1 else (number, within)
+
+
+class FlashNrf(FlashController):
+    """nRF52840's NVMC: a mode register in place of a lock. Source: product specification, NVMC."""
+
+    READY, CONFIG, ERASEPAGE = 0x400, 0x504, 0x508
+    WRITE, ERASE = 1, 2
+
+    def __init__(self, at: int, sectors: list[list[int]]):
+        super().__init__(at, sectors, PAGE)
+        self.always = {self.READY: 1}
+
+    def check(self, address: int, count: int) -> None:
+        if self.words.get(self.CONFIG) != self.WRITE:
+            raise Refused("the flash is not set to be written (NVMC CONFIG)")
+        if count != 4:
+            raise Refused(f"{count} bytes at a time, but the flash takes words of 4")
+
+    def write(self, offset: int, value: int) -> None:
+        super().write(offset, value)
+        if offset == self.ERASEPAGE:
+            self._erase_page(value)
+
+    def _erase_page(self, address: int) -> None:
+        if self.words.get(self.CONFIG) != self.ERASE:
+            raise Refused("the flash is not set to be erased (NVMC CONFIG)")
+        found = [sector for sector in self.sectors if sector.at == address]
+        if not found:
+            raise Refused(f"no flash page begins at 0x{address:08x}")
+        self.erase(found[0])
+
+
+MODELS = {
+    "registers": Registers,
+    "serial": Serial,
+    "converter": Converter,
+    "converter-into-memory": ConverterIntoMemory,
+    "flash-f4": FlashF4,
+    "flash-h7": FlashH7,
+    "flash-nrf": FlashNrf,
+}

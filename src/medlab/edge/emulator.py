@@ -1,0 +1,364 @@
+"""A board in Python: unicorn runs the instructions, devices.py answers at the other addresses.
+
+Counts instructions exactly: every block of instructions is decoded once, and counted each time it
+runs. A conditional instruction counts whether or not its condition holds, as it does in qemu.
+What is *not* covered: interrupt handlers (a masked SysTick wakes a sleeping core, no handler is
+entered), the memory protection unit, caches, wait states and everything else that takes time.
+"""
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import unicorn
+from unicorn import arm_const as arm
+
+from medlab.edge.devices import PAGE, FlashController, Refused, Registers, SystemControl
+from medlab.edge.firmware import Firmware
+
+CORES = {  # unicorn's model, and the CPUID that the core gives as its name
+    "cortex-m4": (arm.UC_CPU_ARM_CORTEX_M4, 0x410FC241),
+    "cortex-m7": (arm.UC_CPU_ARM_CORTEX_M7, 0x411FC272),
+}
+NEVER = 0xFFFFFFFE  # an address that no program reaches
+PAINT = b"\xa5"
+WFI = b"\x30\xbf"
+BREAKPOINT, SEMIHOSTING = 7, b"\xab\xbe"
+SYS_EXIT, SYS_EXIT_EXTENDED, APPLICATION_EXIT = 0x18, 0x20, 0x20026
+UNDEFINED = "an undefined instruction"
+ERRORS = {unicorn.UC_ERR_INSN_INVALID: UNDEFINED}
+TRAPS = {
+    1: UNDEFINED,
+    2: "a supervisor call (SVC), which nothing handles",
+    3: "an instruction fetch that failed",
+    4: "a memory access that failed",
+    18: "a jump to Arm code: this core knows Thumb alone",
+    BREAKPOINT: "a breakpoint",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the core stopped, and where."""
+
+    what: str
+    pc: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.what}, at pc 0x{self.pc:08x} in {self.function}"
+
+
+class Block:
+    """Instructions that run one after the other, and how often they did."""
+
+    __slots__ = ("address", "code", "count", "end", "fell", "hits", "offsets")
+
+    def __init__(self, address: int, code: bytes):
+        self.address, self.code, self.end = address, code, address + len(code)
+        self.offsets = tuple(instruction_offsets(code))
+        self.count = len(self.offsets)
+        self.hits = 0
+        self.fell = 0  # times that the next block was simply the next address: no branch was taken
+
+
+class Call(NamedTuple):
+    """A call of a watched function that has not returned."""
+
+    function: str
+    back: int  # the address to which it returns
+    stack: int
+    before: int  # instructions until then
+
+
+def instruction_offsets(code: bytes) -> Iterable[int]:
+    """Yield where the instructions of Thumb code begin.
+
+    A halfword whose five highest bits are 11101, 11110 or 11111 begins one of 32 bits.
+    Source: Armv7-M Architecture Reference Manual, A5.1.
+    """
+    at = 0
+    while at < len(code):
+        yield at
+        at += 4 if code[at + 1] >> 3 in (0b11101, 0b11110, 0b11111) else 2
+
+
+@dataclass
+class Outcome:
+    """How a run ended: one of status, fault or out_of_budget says so."""
+
+    status: int | None = None
+    fault: Fault | None = None
+    out_of_budget: bool = False
+    instructions: int = 0
+    slept: int = 0  # cycles in WFI
+    stack_bytes: int = 0
+    blocks: list[Block] = field(default_factory=list)
+    calls: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Machine:
+    """Memory, devices and a core with a program in it. Runs once."""
+
+    def __init__(self, core: str, flash: range, ram: range, devices: list[Registers]):
+        """Take the core's name, address ranges of flash and RAM, and the devices between them."""
+        model, cpuid = CORES[core]
+        self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(model)
+        self.system = SystemControl(cpuid)
+        self.devices = [self.system, *devices]
+        self.flash, self.ram = flash, ram
+        self.flash_controller = next((d for d in devices if isinstance(d, FlashController)), None)
+        self.outcome = Outcome()
+        self._blocks: dict[tuple[int, int], Block] = {}
+        self._old_blocks: list[Block] = []
+        self._last: Block | None = None
+        self._watched: dict[int, str] = {}
+        self._open_calls: list[Call] = []
+        self._return_to = None  # of the innermost open call
+        self._traced: int | None = None
+        self._set_up()
+
+    # --- what devices may ask ---
+
+    def read_memory(self, address: int, count: int) -> bytes:
+        """Return bytes of flash or RAM."""
+        return bytes(self.uc.mem_read(address, count))
+
+    def write_memory(self, address: int, content: bytes) -> None:
+        """Change bytes of flash or RAM; raise Refused where there is neither."""
+        last = address + len(content) - 1
+        if not any(address in part and last in part for part in (self.flash, self.ram)):
+            raise Refused(f"a device would write to 0x{address:08x}, where there is no memory")
+        self.uc.mem_write(address, content)
+        self._forget_blocks(address, last)
+
+    def cycles(self) -> int:
+        """Return the time since reset: instructions run, and cycles slept."""
+        return self.outcome.instructions + self.outcome.slept
+
+    # --- building ---
+
+    def _set_up(self) -> None:
+        protection = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
+        self.uc.mem_map(self.flash.start, len(self.flash), protection)
+        self.uc.mem_map(self.ram.start, len(self.ram))
+        self.uc.mem_write(self.flash.start, b"\xff" * len(self.flash))
+        for device in self.devices:
+            device.connect(self)
+        if self.flash_controller:
+            self.flash_controller.cover(self.flash.start)
+        for page in sorted({page for d in self.devices for page in _pages(d)}):
+            self.uc.mmio_map(page, PAGE, self._read_device, page, self._write_device, page)
+        self.uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+        self.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_trap)
+        self.uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._on_unmapped)
+        self.uc.hook_add(unicorn.UC_HOOK_MEM_WRITE_PROT, self._on_flash_write)
+
+    def load(self, firmware: Firmware, watch: Iterable[str] = ()) -> None:
+        """Put a program into flash, paint the stack, and note which functions' calls to count."""
+        self.firmware = firmware
+        for address, content in firmware.segments:
+            self.uc.mem_write(address, content)
+        self._watched = {firmware.symbols[name]: name for name in watch}
+        self.outcome.calls = {name: [] for name in watch}
+        self._stack = range(*(firmware.symbols[f"__stack_{end}"] for end in ("limit", "top")))
+        self.uc.mem_write(self._stack.start, PAINT * len(self._stack))
+
+    def trace(self, start: int, end: int) -> None:
+        """Follow the instructions from start to end singly, so that a fault knows its own."""
+        self.uc.hook_add(unicorn.UC_HOOK_CODE, self._on_instruction, begin=start, end=end - 1)
+
+    # --- running ---
+
+    def run(self, budget: int) -> Outcome:
+        """Run from reset until the program ends, faults, or has used its budget of instructions."""
+        self._budget = budget
+        stack, pc = struct.unpack("<II", self.read_memory(self.flash.start, 8))
+        self.uc.reg_write(arm.UC_ARM_REG_SP, stack)
+        while not self._has_ended():
+            pc = self._run_until_it_sleeps(pc)
+        painted = self.read_memory(self._stack.start, len(self._stack))
+        self.outcome.stack_bytes = len(painted.lstrip(PAINT))
+        self.outcome.blocks = [*self._old_blocks, *self._blocks.values()]
+        return self.outcome
+
+    def _has_ended(self) -> bool:
+        out = self.outcome
+        return out.status is not None or out.fault is not None or out.out_of_budget
+
+    def _run_until_it_sleeps(self, pc: int) -> int:
+        try:
+            self.uc.emu_start(pc | 1, NEVER)
+        except unicorn.UcError as problem:
+            self._stop(ERRORS.get(problem.errno, str(problem)))
+        pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
+        if not self._has_ended() and self.read_memory(pc - 2, 2) == WFI:
+            self._sleep()
+        return pc
+
+    def _sleep(self) -> None:
+        wake = self.system.next_wrap()
+        if wake is None:
+            self._stop("sleeps for ever: WFI, and SysTick is not set to wake the core")
+        else:
+            self.outcome.slept += wake - self.cycles()
+
+    def _stop(self, what: str) -> None:
+        if self._has_ended():
+            return
+        pc = self._traced or self.uc.reg_read(arm.UC_ARM_REG_PC)
+        self.outcome.fault = Fault(what, pc, self.firmware.function_at(pc))
+        self.uc.emu_stop()
+
+    # --- what unicorn calls ---
+
+    def _on_block(self, _uc, address: int, size: int, _data) -> None:
+        block = self._blocks.get((address, size)) or self._new_block(address, size)
+        last = self._last
+        if last is not None and last.end == address:
+            last.fell += 1
+        self._last = block
+        block.hits += 1
+        outcome = self.outcome
+        if address in self._watched or address == self._return_to:
+            self._note_call(address)
+        outcome.instructions += block.count
+        if outcome.instructions > self._budget:
+            outcome.out_of_budget = True
+            self.uc.emu_stop()
+
+    def _new_block(self, address: int, size: int) -> Block:
+        block = self._blocks[address, size] = Block(address, self.read_memory(address, size))
+        return block
+
+    def _forget_blocks(self, first: int, last: int) -> None:
+        # What was decoded from rewritten code is no longer true; its counts stay.
+        for key, block in list(self._blocks.items()):
+            if block.address <= last and first < block.end:
+                self._old_blocks.append(self._blocks.pop(key))
+
+    def _note_call(self, address: int) -> None:
+        now = self.outcome.instructions
+        if address == self._return_to:
+            call = self._open_calls.pop()
+            self.outcome.calls[call.function].append(now - call.before)
+        if address in self._watched and not self._is_loop(address):
+            back, stack = self._return_and_stack()
+            self._open_calls.append(Call(self._watched[address], back, stack, now))
+        self._return_to = self._open_calls[-1].back if self._open_calls else None
+
+    def _is_loop(self, address: int) -> bool:
+        # A jump back to a function's first instruction: nothing was called in between.
+        last = self._open_calls[-1] if self._open_calls else None
+        here = (self._watched[address], *self._return_and_stack())
+        return last is not None and (last.function, last.back, last.stack) == here
+
+    def _return_and_stack(self) -> tuple[int, int]:
+        lr, sp = (self.uc.reg_read(r) for r in (arm.UC_ARM_REG_LR, arm.UC_ARM_REG_SP))
+        return lr & ~1, sp
+
+    def _on_instruction(self, _uc, address: int, _size: int, _data) -> None:
+        self._traced = address
+
+    def _on_trap(self, _uc, number: int, _data) -> None:
+        pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
+        if number == BREAKPOINT and self.read_memory(pc, 2) == SEMIHOSTING:
+            self._on_semihosting()
+        else:
+            self._stop(TRAPS.get(number, f"exception {number}"))
+
+    def _on_semihosting(self) -> None:
+        operation, argument = (self.uc.reg_read(r) for r in (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1))
+        if operation == SYS_EXIT_EXTENDED:
+            reason, status = struct.unpack("<Ii", self.read_memory(argument, 8))
+        elif operation == SYS_EXIT:
+            reason, status = argument, 0
+        else:
+            self._stop(f"semihosting operation 0x{operation:02x}, which is not emulated")
+            return
+        self.outcome.status = status if reason == APPLICATION_EXIT else 1
+        self.uc.emu_stop()
+
+    def _on_unmapped(self, _uc, access: int, address: int, size: int, _value: int, _data) -> bool:
+        kind = _kind(access)
+        self._stop(f"{kind} of {size} bytes at 0x{address:08x}, where there is nothing")
+        return False
+
+    def _on_flash_write(self, _uc, _access, address: int, size: int, value: int, _data) -> bool:
+        content = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+        try:
+            if self.flash_controller is None:
+                raise Refused("this board's flash cannot be written")
+            self.flash_controller.program(address, content)
+        except Refused as problem:
+            self._stop(f"write of {size} bytes to flash at 0x{address:08x}: {problem}")
+            return False
+        return True  # unicorn then drops the write itself: the controller has done it
+
+    def _read_device(self, _uc, offset: int, size: int, page: int) -> int:
+        address = page + offset
+        device = self._device_at(address)
+        if device is None:
+            self._stop(f"read of {size} bytes at 0x{address:08x}, where there is nothing")
+            return 0
+        at = address - device.at
+        return device.read(at & ~3) >> 8 * (at & 3) & (1 << 8 * size) - 1
+
+    def _write_device(self, _uc, offset: int, size: int, value: int, page: int) -> None:
+        address = page + offset
+        device = self._device_at(address)
+        if device is None:
+            self._stop(f"write of {size} bytes at 0x{address:08x}, where there is nothing")
+            return
+        at = address - device.at
+        shift, mask = 8 * (at & 3), (1 << 8 * size) - 1
+        kept = device.words.get(at & ~3, 0) & ~(mask << shift) if size < 4 else 0
+        try:
+            device.write(at & ~3, kept | (value & mask) << shift)
+        except Refused as problem:
+            self._stop(f"write to 0x{address:08x}: {problem}")
+
+    def _device_at(self, address: int) -> Registers | None:
+        return next((d for d in self.devices if d.at <= address < d.at + d.size), None)
+
+
+def _pages(device: Registers) -> range:
+    return range(device.at & -PAGE, device.at + device.size, PAGE)
+
+
+def _kind(access: int) -> str:
+    fetches = (unicorn.UC_MEM_FETCH_UNMAPPED, unicorn.UC_MEM_FETCH_PROT)
+    if access in fetches:
+        return "fetch of an instruction"
+    return "write" if access == unicorn.UC_MEM_WRITE_UNMAPPED else "read"
+
+
+def run(make: Callable[[], Machine], budget: int) -> tuple[Machine, Outcome]:
+    """Run a machine; after a fault, run another like it to learn the very instruction.
+
+    Between instructions of a block unicorn does not keep the program counter. A run is repeatable,
+    so that the second one may follow the faulty block step by step.
+    """
+    machine = make()
+    outcome = machine.run(budget)
+    block = machine._last
+    if outcome.fault is None or block is None:
+        return machine, outcome
+    machine = make()
+    machine.trace(block.address, block.end)
+    outcome = machine.run(budget)
+    _take_back_unreached(outcome, machine._last)
+    return machine, outcome
+
+
+def _take_back_unreached(outcome: Outcome, block: Block) -> None:
+    """Count of the block that faulted only what was reached: the fault's own instruction is."""
+    pc = outcome.fault.pc if outcome.fault else None
+    if pc is None or not block.address <= pc < block.end:
+        return
+    reached = Block(block.address, block.code[: pc - block.address + 2])
+    block.hits, reached.hits, reached.fell = block.hits - 1, 1, 1
+    outcome.instructions -= block.count - reached.count
+    outcome.blocks.append(reached)
