@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medlab.edge.board_cli import board
 from medlab.errors import BadInput
 
 app = typer.Typer(
@@ -17,6 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help panels would cost a third of a second at every start
 )
 
+
+app.add_typer(board, name="board")
 
 INTERRUPTED = 130  # typer's exit status for Ctrl-C
 

@@ -1,0 +1,140 @@
+"""`medlab board`: parsing and printing. What does the work is imported when a command runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+board = typer.Typer(
+    help="Firmware: build it, run it on an emulated board, profile it, flash a real one.",
+    no_args_is_help=True,
+)
+
+App = Annotated[str, typer.Argument(help="A folder with C files; or its name in hardware_labs/.")]
+BoardName = Annotated[str, typer.Option("--board", help="'medlab board list' names them.")]
+Compiler = Annotated[str, typer.Option(help="gcc or zig; default: what is there.")]
+FeedFile = Annotated[
+    Path | None, typer.Option(help="Samples for the sensor: .npy, .bin (16 bits) or text.")
+]
+Budget = Annotated[
+    int | None, typer.Option(min=1, help="Most instructions that the firmware may take.")
+]
+DEFAULT = "stm32f405"
+
+
+@board.command("list")
+def list_() -> None:
+    """List the boards, and the compiler that would build for them."""
+    from medlab.edge import boards, toolchain
+
+    for name in boards.names():
+        found = boards.load(name)
+        print(f"{name}: {found.title}")
+        print(f"  core: {found.core} at {found.clock_hz / 1e6:g} MHz")
+        print(f"  memory: {found.flash['size'] >> 10} KiB flash, {found.ram['size'] >> 10} KiB RAM")
+        print(f"  serial: {found.serial}")
+    print(f"compiler: {toolchain.find().name}")
+
+
+@board.command()
+def build(
+    app: App,
+    name: BoardName = DEFAULT,
+    out: Annotated[Path | None, typer.Option(help="The ELF file to write.")] = None,
+    toolchain: Compiler = "",
+) -> None:
+    """Build an application for a board."""
+    _, firmware = _built(app, name, out, toolchain)
+    print(f"{firmware.elf}")
+    print(f"  {firmware.flash_bytes:,} bytes flash, {firmware.ram_bytes:,} bytes RAM and the stack")
+    print(f"  compiler: {firmware.compiler}")
+
+
+@board.command()
+def run(
+    app: App,
+    name: BoardName = DEFAULT,
+    feed: FeedFile = None,
+    budget: Budget = None,
+    toolchain: Compiler = "",
+) -> None:
+    """Build an application and run it on the emulated board; its serial output is printed."""
+    done = _ran(app, name, feed, budget, toolchain)
+    sys.stdout.write(done.text)
+    sys.stdout.flush()
+    done.check()
+    if done.exit_status:
+        raise typer.Exit(_said_status(done))
+
+
+@board.command()
+def profile(
+    app: App,
+    name: BoardName = DEFAULT,
+    feed: FeedFile = None,
+    budget: Budget = None,
+    watch: Annotated[list[str] | None, typer.Option(help="Count calls of this function.")] = None,
+    toolchain: Compiler = "",
+) -> None:
+    """Run an application on the emulated board; print instructions, memory and estimated time."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from medlab.edge import profile as profiling
+
+    done = _ran(app, name, feed, budget, toolchain, watch or ())
+    done.check()
+    table = Table("what", "value", "unit", "kind", "how")
+    table.columns[1].justify = "right"
+    for row in profiling.rows(done):
+        table.add_row(row.what, row.value, row.unit, row.kind, row.how)
+    Console().print(table)
+
+
+@board.command()
+def flash(
+    app: App,
+    name: BoardName = DEFAULT,
+    tool: Annotated[str, typer.Option(help="pyocd, st-flash or arduino-cli.")] = "",
+    port: Annotated[str, typer.Option(help="Serial port, such as /dev/ttyACM0.")] = "",
+    seconds: Annotated[float, typer.Option(min=0, help="How long to read the port.")] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the commands.")] = False,
+    toolchain: Compiler = "",
+) -> None:
+    """Build an application, write it to the real board, and show what it says."""
+    from medlab.edge import flashing
+
+    found, firmware = _built(app, name, None, toolchain)
+    chosen = flashing.plan(found, firmware, tool, must_be_there=not dry_run)
+    if dry_run:
+        print(*flashing.commands(chosen), sep="\n")
+        return
+    with flashing.listening(port) as heard:
+        flashing.flash(chosen)
+        print(f"written with {chosen.program}: {firmware.elf.stem} on {name}", flush=True)
+        for text in heard(seconds):
+            print(text, end="", flush=True)
+
+
+def _built(app: str, name: str, out: Path | None, compiler: str):
+    from medlab.edge import boards, toolchain
+
+    found = boards.load(name)
+    folder = boards.application(app)
+    elf = out or boards.build_folder() / name / f"{folder.name}.elf"
+    return found, found.build(boards.sources(folder), elf, compiler=toolchain.find(compiler))
+
+
+def _ran(app, name, feed, budget, compiler, watch=()):
+    from medlab.edge import boards
+    from medlab.edge.feeds import read_feed
+
+    samples = read_feed(feed) if feed else []
+    found, firmware = _built(app, name, None, compiler)
+    return found.run(firmware, samples, budget or boards.BUDGET, watch)
+
+
+def _said_status(done) -> int:
+    print(f"medlab: the firmware ended with status {done.exit_status}", file=sys.stderr)
+    return 1

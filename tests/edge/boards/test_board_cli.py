@@ -1,0 +1,113 @@
+"""`medlab board`, as a person runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MEDLAB = Path(sys.executable).with_name("medlab")
+
+
+def board(*arguments, **environment):
+    command = [MEDLAB, "board", *map(str, arguments)]
+    environment = os.environ | {"MEDLAB_TOOLCHAIN": "zig", "COLUMNS": "160"} | environment
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture
+def app(tmp_path):
+    """Write an application of one file; return its folder."""
+
+    def writing(body):
+        folder = tmp_path / "app"
+        folder.mkdir()
+        (folder / "main.c").write_text(
+            f'#include "hal.h"\n#include "print.h"\nint main(void) {{ {body} }}'
+        )
+        return folder
+
+    return writing
+
+
+def test_list_names_boards_and_compiler():
+    done = board("list")
+    assert done.returncode == 0
+    for said in (
+        "stm32f405:",
+        "nrf52840:",
+        "stm32h7:",
+        "cortex-m7 at 400 MHz",
+        "compiler: ziglang",
+    ):
+        assert said in done.stdout
+
+
+def test_run_prints_what_the_firmware_sends(tmp_path):
+    (tmp_path / "feed.txt").write_text("1 2 6")
+    done = board("run", "hello", "--board", "stm32h7", "--feed", tmp_path / "feed.txt")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "hello from a core at 400 MHz\n3 samples, mean 3.00\n"
+
+
+def test_build_tells_file_sizes_and_compiler(app, tmp_path):
+    done = board("build", app("return 0;"), "--out", tmp_path / "a.elf")
+    assert done.returncode == 0
+    assert (tmp_path / "a.elf").is_file()
+    assert "bytes flash" in done.stdout
+    assert "compiler: ziglang" in done.stdout
+
+
+def test_profile_gives_every_figure_its_kind(app):
+    done = board("profile", app("print_int(7); return 0;"), "--watch", "print_int")
+    assert done.returncode == 0
+    rows = [row.split("│")[1:-1] for row in done.stdout.splitlines() if row.startswith("│")]
+    kinds = {what.strip(): kind.strip() for what, _, _, kind, _ in rows if kind.strip()}
+    assert kinds.pop("time, without sleep") == "estimated"
+    assert set(kinds.values()) == {"exact"}
+    assert {"flash", ".text", "instructions", "main", "stack, at most"} <= set(kinds)
+    assert "print_int with all it calls" in kinds
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "says"),
+    [
+        ("for (;;) {}", ("--budget", 10_000), "did not return within 10,000 instructions"),
+        ("*(volatile int *)0x60000000 = 1; return 0;", (), "at 0x60000000, where there is nothing"),
+        ("return nowhere;", (), "error"),
+        ("return 0;", ("--feed", "nix.txt"), "cannot read the feed"),
+        ("return 0;", ("--board", "pico"), "no board pico"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_status_two(app, body, arguments, says):
+    done = board("run", app(body), *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("medlab: ")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_firmware_that_ends_with_a_status_says_so(app):
+    done = board("run", app('print("bad\\n"); return 7;'))
+    assert (done.returncode, done.stdout) == (1, "bad\n")
+    assert done.stderr == "medlab: the firmware ended with status 7\n"
+
+
+def test_an_application_that_is_not_there_is_one_line(tmp_path):
+    assert "no application nix" in board("run", "nix").stderr
+    assert "holds no C file" in board("run", tmp_path).stderr
+
+
+def test_flash_dry_run_prints_the_commands(app):
+    done = board("flash", app("return 0;"), "--board", "stm32h7", "--dry-run")
+    assert done.returncode == 0
+    asks, writes = done.stdout.splitlines()
+    assert asks.startswith("pyocd commander")
+    assert writes.startswith("pyocd flash")
+
+
+def test_flash_without_a_tool_is_one_line(app):
+    done = board("flash", app("return 0;"), PATH="/nowhere")
+    assert done.returncode == 2
+    assert done.stderr.startswith("medlab: no flash tool: install")
