@@ -30,7 +30,7 @@ def test_two_graders_leave_one_whole_gradebook(small_class):
     small_class.grade().holds("attacker", 2)
 
 
-SLOW = "import time; time.sleep(1)"
+SLOW = "import time; time.sleep(2)"
 
 
 def start(made, log) -> subprocess.Popen:

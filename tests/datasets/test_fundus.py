@@ -103,7 +103,7 @@ def test_lesions_lie_where_the_mask_says(made):
     sharp = truth.index[(truth["quality"] > 0.7) & (truth["grade"] >= 2)][:6]
     assert len(sharp) >= 3
     for name in sharp:
-        green = fundus.read_image(made / "train_images" / f"{name}.png")[..., 1].astype(float)
+        green = fundus.read_photograph(made / "train_images" / f"{name}.png")[..., 1].astype(float)
         unlike = np.abs(green - ndimage.median_filter(green, 15))
         mask = fundus.read_mask(made, name)
         beside = ndimage.binary_dilation(mask, iterations=4) & ~mask
@@ -114,7 +114,7 @@ def test_bad_quality_blurs(made):
     truth = pd.read_csv(made / "truth" / "images.csv").set_index("id_code")
     vessels = []
     for name in (truth["quality"].idxmin(), truth["quality"].idxmax()):
-        grey = fundus.read_image(made / "train_images" / f"{name}.png")[30:66, 30:66, 1]
+        grey = fundus.read_photograph(made / "train_images" / f"{name}.png")[30:66, 30:66, 1]
         smooth = grey.reshape(12, 3, 12, 3).mean(axis=(1, 3))  # takes the noise out
         vessels.append(np.ptp(smooth))
     assert vessels[0] < vessels[1]
@@ -183,7 +183,7 @@ def test_a_truncated_photograph_is_refused_and_verify_lists_it(small):
     path = sorted((small / "train_images").iterdir())[0]
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(BadInput, match=f"{path.name} cannot be read.*fetch it again"):
-        fundus.read_image(path)
+        fundus.read_photograph(path)
     assert [path.name in fault for fault in fundus.verify(small)] == [True]
 
 
@@ -227,7 +227,7 @@ def test_real_photographs_are_read_and_their_field_of_view_holds_the_marked_lesi
     paths = sorted(Path(REAL, "retina", "idrid_via_codras").glob("*.jpg"))
     assert len(paths) == 28
     for path in paths[::4]:
-        pixels = fundus.read_image(path)
+        pixels = fundus.read_photograph(path)
         rows, columns = fundus.field_of_view(pixels)
         height, width = pixels.shape[:2]
         assert (height, width) == (2848, 4288)
@@ -243,7 +243,7 @@ def test_real_photographs_are_read_and_their_field_of_view_holds_the_marked_lesi
 def test_a_real_photograph_comes_out_square_with_a_dark_surround_and_a_red_field():
     paths = sorted(Path(REAL, "retina", "idrid_via_codras").glob("*.jpg"))[1::7]
     for path in paths:
-        pixels = fundus.read_image(path, size=96).astype(float)
+        pixels = fundus.read_photograph(path, size=96).astype(float)
         assert pixels.shape == (96, 96, 3)
         red, green, blue = pixels[40:56, 40:56].mean(axis=(0, 1))
         assert red > green > blue, path.name

@@ -342,6 +342,20 @@ def test_a_cell_whose_function_was_never_run_waits_for_it(notebook):
     assert notebook.run("%%needs add\nadd(1, 2)") == "Solve `add` first, then run this cell again."
 
 
+def test_a_skipped_cell_leaves_nothing_half_made(notebook):
+    notebook.run(UNWRITTEN)
+    notebook.run("%%needs add\nsums = {}\nsums['three'] = add(1, 2)")
+    shown = notebook.run("%%needs add\nsums['three']")
+    assert shown == "Solve `add` first, then run this cell again."
+
+
+def test_a_skipped_cell_keeps_what_was_there_before(notebook):
+    notebook.run(UNWRITTEN)
+    notebook.run("sums = {'one': 1}")
+    notebook.run("%%needs add\nsums = sums | {'three': add(1, 2)}")
+    assert notebook.run("%%needs add\nsums['one']") == "1"
+
+
 def test_after_solving_the_waiting_cells_run(notebook):
     notebook.run(UNWRITTEN)
     notebook.run("%%needs add\nthree = add(1, 2)")

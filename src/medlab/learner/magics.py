@@ -78,6 +78,7 @@ class UnitMagics(Magics):
         """Run a cell that calls the named exercises once they are solved: `%%needs A B`."""
         figures = _figures()
         body = Body(self.shell, cell)
+        before = set(self.shell.user_ns)
         try:
             return body.run()
         except BaseException as error:
@@ -86,6 +87,8 @@ class UnitMagics(Magics):
                 body.show_plainly(error)
                 raise
         _close_figures(figures)  # or an empty one would be shown
+        for name in body.assigned_names() - before:  # half made, they would mislead later cells
+            self.shell.user_ns.pop(name, None)
         self._waiting |= dict.fromkeys(body.assigned_names(), blocking)
         display(Note(f"Solve {_listed(blocking)} first, then run this cell again."))
         return None

@@ -17,9 +17,9 @@ from medlab.datasets.fundus.patients import (
 )
 from medlab.datasets.fundus.reading import (
     field_of_view,
-    read_image,
     read_images,
     read_mask,
+    read_photograph,
     read_table,
 )
 from medlab.datasets.fundus.verifying import verify
@@ -34,9 +34,9 @@ __all__ = [
     "draw_patients",
     "field_of_view",
     "make",
-    "read_image",
     "read_images",
     "read_mask",
+    "read_photograph",
     "read_table",
     "verify",
 ]

@@ -73,7 +73,7 @@ def _with_patients(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table.merge(patients[["id_code", *COLUMNS]], on="id_code", validate="one_to_one")
 
 
-def read_image(path: Path, size: int | None = None) -> np.ndarray:
+def read_photograph(path: Path, size: int | None = None) -> np.ndarray:
     """Return a photograph as uint8 RGB, shape (rows, columns, 3).
 
     With a size, the picture is first cut to its field of view, padded to a square and reduced to
@@ -132,7 +132,7 @@ def read_images(folder: Path, table: pd.DataFrame, size: int | None = None) -> n
     """
     pictures = []
     for path in table["path"]:
-        pictures.append(read_image(Path(folder) / path, size))
+        pictures.append(read_photograph(Path(folder) / path, size))
         if pictures[-1].shape != pictures[0].shape:
             raise BadInput(
                 f"{Path(folder) / path} has shape {pictures[-1].shape}, the first one "

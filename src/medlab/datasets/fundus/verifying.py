@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medlab.datasets.fundus.reading import IMAGES, field_of_view, read_image, read_table
+from medlab.datasets.fundus.reading import IMAGES, field_of_view, read_photograph, read_table
 from medlab.errors import BadInput
 
 
@@ -32,7 +32,7 @@ def _pictures(folder: Path, table: pd.DataFrame) -> list[str]:
     faults = []
     for path in table["path"]:
         try:
-            field_of_view(read_image(folder / path))
+            field_of_view(read_photograph(folder / path))
         except BadInput as error:
             faults.append(str(error))
         except ValueError as error:
