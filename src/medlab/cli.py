@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medlab.edge.board_cli import board
+from medlab.edge.cli import app as edge
 from medlab.errors import BadInput
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 
 
 app.add_typer(board, name="board")
+app.add_typer(edge, name="edge")
 
 INTERRUPTED = 130  # typer's exit status for Ctrl-C
 

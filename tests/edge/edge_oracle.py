@@ -34,6 +34,10 @@ class TfliteMicro:
     """tflite-micro's interpreter, in a process of its own since it may crash."""
 
     def __init__(self):
+        self.start()
+
+    def start(self) -> None:
+        """Start the process."""
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORKER],
             stdin=subprocess.PIPE,
@@ -47,7 +51,10 @@ class TfliteMicro:
         self.process.stdin.write(struct.pack("<q", len(message)) + message)
         self.process.stdin.flush()
         head = self.process.stdout.read(8)
-        assert head, "tflite-micro crashed or refused the model"
+        if not head:
+            self.close()
+            self.start()
+            raise AssertionError("tflite-micro crashed or refused the model")
         return np.stack(pickle.loads(self.process.stdout.read(struct.unpack("<q", head)[0])))
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ MAX_DIMENSIONS = 6
 MAX_ELEMENTS = 1 << 24  # of one tensor: far more than a microcontroller holds
 TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16"}
 TYPES |= {9: "int8", 17: "int4"}
-DTYPES = {"int8": np.int8, "int32": np.int32, "int64": np.int64, "float32": np.float32}
+DTYPES = {"float32": np.float32, "float16": np.float16, "int32": np.int32, "uint8": np.uint8}
+DTYPES |= {"int64": np.int64, "bool": np.bool_, "int16": np.int16, "int8": np.int8}
 SCHEMA_FAULTS = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError)
 
 
@@ -210,9 +211,11 @@ def _data(model, raw, type_: str, shape: tuple[int, ...]) -> np.ndarray | None:
     if not 0 <= raw.Buffer() < model.BuffersLength():
         raise _damaged(f"buffer {raw.Buffer()} of {model.BuffersLength()}")
     buffer = model.Buffers(raw.Buffer())
-    if raw.Buffer() == 0 or buffer is None or not buffer.DataLength() or type_ not in DTYPES:
+    if raw.Buffer() == 0 or buffer is None or not buffer.DataLength():
         return None
     content = np.array(buffer.DataAsNumpy(), np.uint8).tobytes()
+    if type_ not in DTYPES:
+        return np.frombuffer(content, np.uint8)
     dtype = np.dtype(DTYPES[type_]).newbyteorder("<")
     if len(content) != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
         raise _damaged(f"{len(content)} bytes for shape {list(shape)} of {type_}")

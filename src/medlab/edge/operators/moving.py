@@ -37,7 +37,8 @@ def _pad(operator: Operator) -> Step:
     source, paddings = need(operator, 2)
     same_scale(operator, source)
     rank, out = len(source.shape), operator.output
-    if paddings is None or paddings.data is None or paddings.shape != (rank, 2):
+    constant = paddings is not None and paddings.data is not None and paddings.type == "int32"
+    if not constant or paddings.shape != (rank, 2):
         shown = paddings or source
         raise refuse(operator, shown, "gives no constant paddings", "pad by constant amounts")
     before, after = paddings.data[:, 0].tolist(), paddings.data[:, 1].tolist()

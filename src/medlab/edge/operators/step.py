@@ -63,6 +63,8 @@ def need(operator: Operator, inputs: int) -> tuple[Tensor | None, ...]:
     found = operator.inputs + (None,) * (inputs - len(operator.inputs))
     if len(found) != inputs or found[0] is None:
         raise BadInput(f"{operator}: {len(operator.inputs)} inputs, not {inputs}: export it anew")
+    if found[0].data is not None and operator.kind not in ("ADD", "MUL"):
+        raise refuse(operator, found[0], "is constant", "let the converter fold constants")
     return found
 
 

@@ -1,0 +1,55 @@
+"""`medlab edge`: parsing and printing; what works is imported when a command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Int8 models for microcontrollers: compile, inspect.", no_args_is_help=True)
+
+MODEL = Annotated[Path, typer.Argument(help="An int8 .tflite file.")]
+
+
+@app.command("compile")
+def compile_(
+    model: MODEL,
+    out: Annotated[Path, typer.Option(help="Folder for model.c and model.h.")],
+) -> None:
+    """Write an int8 model as plain C: model.c and model.h."""
+    from medlab.edge import report
+    from medlab.edge.compile import compile_model
+
+    compiled = compile_model(model, out)
+    for line in report.summary(compiled):
+        print(line)
+    print(f"written: {out / 'model.c'}, {out / 'model.h'}")
+
+
+@app.command()
+def inspect(
+    model: MODEL,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the memory plan: a .png, .svg or .pdf file.")
+    ] = None,
+) -> None:
+    """Show what compiling a model would give: operators, sizes, and what lies where in memory."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from medlab.edge import report
+    from medlab.edge.compile import translate
+    from medlab.edge.graph import read_model
+
+    compiled = translate(read_model(model))
+    operators = Table("operator", "output", "multiplications", "bytes of weights")
+    for row in report.operator_rows(compiled):
+        operators.add_row(*row)
+    arena = Table("in the arena", "bytes", "steps")
+    for row in report.block_rows(compiled):
+        arena.add_row(*row)
+    Console().print(operators, arena)
+    for line in report.summary(compiled):
+        print(line)
+    if picture:
+        report.draw_plan(compiled, picture)
+        print(f"memory plan: {picture}")
