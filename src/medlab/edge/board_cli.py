@@ -20,6 +20,9 @@ FeedFile = Annotated[
 Budget = Annotated[
     int | None, typer.Option(min=1, help="Most instructions that the firmware may take.")
 ]
+ModelFile = Annotated[
+    Path | None, typer.Option(help="An int8 .tflite file, compiled into the application.")
+]
 DEFAULT = "stm32f405"
 
 
@@ -42,10 +45,11 @@ def build(
     app: App,
     name: BoardName = DEFAULT,
     out: Annotated[Path | None, typer.Option(help="The ELF file to write.")] = None,
+    model: ModelFile = None,
     toolchain: Compiler = "",
 ) -> None:
     """Build an application for a board."""
-    _, firmware = _built(app, name, out, toolchain)
+    _, firmware = _built(app, name, out, toolchain, model)
     print(f"{firmware.elf}")
     print(f"  {firmware.flash_bytes:,} bytes flash, {firmware.ram_bytes:,} bytes RAM and the stack")
     print(f"  compiler: {firmware.compiler}")
@@ -57,10 +61,11 @@ def run(
     name: BoardName = DEFAULT,
     feed: FeedFile = None,
     budget: Budget = None,
+    model: ModelFile = None,
     toolchain: Compiler = "",
 ) -> None:
     """Build an application and run it on the emulated board; its serial output is printed."""
-    done = _ran(app, name, feed, budget, toolchain)
+    done = _ran(app, name, feed, budget, toolchain, model)
     sys.stdout.write(done.text)
     sys.stdout.flush()
     done.check()
@@ -75,6 +80,7 @@ def profile(
     feed: FeedFile = None,
     budget: Budget = None,
     watch: Annotated[list[str] | None, typer.Option(help="Count calls of this function.")] = None,
+    model: ModelFile = None,
     toolchain: Compiler = "",
 ) -> None:
     """Run an application on the emulated board; print instructions, memory and estimated time."""
@@ -83,7 +89,7 @@ def profile(
 
     from medlab.edge import profile as profiling
 
-    done = _ran(app, name, feed, budget, toolchain, watch or ())
+    done = _ran(app, name, feed, budget, toolchain, model, watch or ())
     done.check()
     table = Table("what", "value", "unit", "kind", "how")
     table.columns[1].justify = "right"
@@ -99,13 +105,14 @@ def flash(
     tool: Annotated[str, typer.Option(help="pyocd, st-flash or arduino-cli.")] = "",
     port: Annotated[str, typer.Option(help="Serial port, such as /dev/ttyACM0.")] = "",
     seconds: Annotated[float, typer.Option(min=0, help="How long to read the port.")] = 5,
+    model: ModelFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the commands.")] = False,
     toolchain: Compiler = "",
 ) -> None:
     """Build an application, write it to the real board, and show what it says."""
     from medlab.edge import flashing
 
-    found, firmware = _built(app, name, None, toolchain)
+    found, firmware = _built(app, name, None, toolchain, model)
     chosen = flashing.plan(found, firmware, tool, must_be_there=not dry_run)
     if dry_run:
         print(*flashing.commands(chosen), sep="\n")
@@ -117,21 +124,32 @@ def flash(
             print(text, end="", flush=True)
 
 
-def _built(app: str, name: str, out: Path | None, compiler: str):
+def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
     from medlab.edge import boards, toolchain
 
     found = boards.load(name)
     folder = boards.application(app)
-    elf = out or boards.build_folder() / name / f"{folder.name}.elf"
-    return found, found.build(boards.sources(folder), elf, compiler=toolchain.find(compiler))
+    place = boards.build_folder() / name
+    files = boards.sources(folder)
+    if model:
+        files.append(_compiled(model, place / f"{folder.name}-model"))
+    elf = out or place / f"{folder.name}.elf"
+    return found, found.build(files, elf, compiler=toolchain.find(compiler))
 
 
-def _ran(app, name, feed, budget, compiler, watch=()):
+def _compiled(model: Path, folder: Path) -> Path:
+    from medlab.edge import compile_model
+
+    compile_model(model, folder)
+    return folder / "model.c"
+
+
+def _ran(app, name, feed, budget, compiler, model, watch=()):
     from medlab.edge import boards
     from medlab.edge.feeds import read_feed
 
     samples = read_feed(feed) if feed else []
-    found, firmware = _built(app, name, None, compiler)
+    found, firmware = _built(app, name, None, compiler, model)
     return found.run(firmware, samples, budget or boards.BUDGET, watch)
 
 

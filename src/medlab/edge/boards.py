@@ -4,6 +4,7 @@ board.yaml names the core, clock and memory, what tells the chip from others, an
 emulation (devices.MODELS, with the addresses at which the chip has them).
 """
 
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,6 +125,7 @@ class Board:
         Returns a Firmware. Folders of the sources are searched for headers. Raises BadInput for
         what does not compile.
         """
+        _need("elftools", "pyelftools")
         from medlab.edge.firmware import Firmware
 
         compiler = compiler or toolchain.find()
@@ -150,6 +152,8 @@ class Board:
         stopped. budget: instructions after which a firmware that goes on is stopped. watch: names
         of functions whose calls are counted one by one.
         """
+        _need("unicorn", "unicorn")
+        _need("capstone", "capstone")
         from medlab.edge import emulator
         from medlab.edge.run import Run
 
@@ -200,6 +204,11 @@ class Board:
                     f"{firmware.elf.name}: section {section.name} at 0x{section.address:08x} lies "
                     f"outside the memory of {self.name}: put it into .text, .rodata, .data or .bss"
                 )
+
+
+def _need(module: str, package: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise BadInput(f"{package} is not installed: pip install 'medlab[edge]'")
 
 
 def _check_watched(firmware, watch: Sequence[str]) -> None:

@@ -129,6 +129,17 @@ def test_a_program_that_does_not_compile_is_one_line_with_file_and_reason(build)
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("module", ["unicorn", "capstone"])
+def test_an_emulator_that_is_not_installed_is_one_line(build, monkeypatch, module):
+    board, firmware = build(HELLO)
+    find_spec = boards.importlib.util.find_spec
+    monkeypatch.setattr(
+        boards.importlib.util, "find_spec", lambda name: None if name == module else find_spec(name)
+    )
+    with pytest.raises(BadInput, match=rf"{module} is not installed: pip install 'medlab\[edge\]'"):
+        board.run(firmware)
+
+
 def test_a_program_larger_than_the_flash_is_one_line(build):
     code = "const char big[2000000] = {1}; int main(void) { return big[(int)hal_clock_hz]; }"
     with pytest.raises(BadInput, match="cannot build") as told:
