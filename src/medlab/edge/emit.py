@@ -17,6 +17,7 @@ ORDER = (
     "pool.c",
     "mean.c",
     "elementwise.c",
+    "add.c",
     "table.c",
     "softmax.c",
     "move.c",

@@ -14,6 +14,13 @@
 #define KEEP_LOOP
 #endif
 
+/* A function that is all assembly: nothing may be concluded from its body. */
+#if defined(__clang__)
+#define ASSEMBLY __attribute__((naked, noinline))
+#else
+#define ASSEMBLY __attribute__((naked, noipa))
+#endif
+
 #if DSP
 struct word { uint32_t bits; } __attribute__((packed, may_alias));
 static inline uint32_t load_word(const void *from) { return ((const struct word *)from)->bits; }
@@ -43,10 +50,11 @@ static inline uint32_t odd_bytes(uint32_t bytes)
     __asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(bytes));
     return pair;
 }
-static inline int32_t saturate(int32_t value)
+/* Half of a value, rounded down, kept within int8. */
+static inline int32_t saturated_half(int32_t value)
 {
     int32_t result;
-    __asm("ssat %0, #8, %1" : "=r"(result) : "r"(value));
+    __asm("ssat %0, #8, %1, asr #1" : "=r"(result) : "r"(value));
     return result;
 }
 #else
@@ -92,9 +100,9 @@ static inline int32_t multiply_high(int32_t a, int32_t b, int32_t sum)
 }
 static inline uint32_t even_bytes(uint32_t bytes) { return pair_of((int8_t)bytes, (int8_t)(bytes >> 16)); }
 static inline uint32_t odd_bytes(uint32_t bytes) { return pair_of((int8_t)(bytes >> 8), (int8_t)(bytes >> 24)); }
-static inline int32_t saturate(int32_t value)
+static inline int32_t saturated_half(int32_t value)
 {
-    return value < -128 ? -128 : value > 127 ? 127 : value;
+    return value < -256 ? -128 : value > 255 ? 127 : value >> 1;
 }
 #endif
 

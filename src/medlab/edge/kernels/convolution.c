@@ -61,8 +61,7 @@ struct block {
 /* Stack: 0 entry of the loop, 4 end of the patch, 8 patch, 12 pairs, 16 output, 20 bytes per pixel,
  * 24 end of the weights, 28 rounding. */
 #define BLOCK(name, rescale)                                                                        \
-    static __attribute__((naked, noinline)) void name(const int16_t *patch, const struct block *b,  \
-                                                      int8_t *out)                                  \
+    static ASSEMBLY void name(const int16_t *patch, const struct block *b, int8_t *out)             \
     {                                                                                               \
         __asm volatile(                                                                             \
             ".syntax unified\n"                                                                     \
@@ -131,7 +130,7 @@ struct block {
             "cmp r1, r10\n"                                                                         \
             "bne.w 1b\n"                                                                            \
             "add sp, sp, #36\n"                                                                     \
-            "pop {r4-r11, pc}\n");                                                                  \
+            "pop {r4-r11, pc}\n" ::: "memory");                                                     \
     }
 #if CONVOLUTION_RELU
 BLOCK(block_relu, RESCALE_RELU)
@@ -186,8 +185,8 @@ static ALONE void block(const int16_t *patch, const struct block *b, int8_t *out
 }
 #endif
 
-/* Widen a pixel's inputs into its place in the patch; returns where the next ones go. */
-static inline int16_t *widen(int16_t *patch, const int8_t *in, int32_t groups)
+/* Widen one pixel's inputs into its place in the patch. */
+static inline void widen(int16_t *patch, const int8_t *in, int32_t groups)
 {
     for (; groups > 0; groups--, in += 4, patch += 12) {
         uint32_t bytes = load_word(in), even = even_bytes(bytes), odd = odd_bytes(bytes);
@@ -201,7 +200,36 @@ static inline int16_t *widen(int16_t *patch, const int8_t *in, int32_t groups)
         patch[7] = (int16_t)high_of(odd);
 #endif
     }
-    return patch;
+}
+
+/* Widen three pixels' inputs, `step` bytes apart. */
+static ALONE void widen_three(int16_t *patch, const int8_t *in, int32_t step, int32_t groups)
+{
+    const int8_t *second = in + step, *third = in + 2 * step;
+#if DSP
+    const int8_t *end = in + 4 * groups;
+    __asm volatile(
+        "1:\n"
+        "ldr r7, [%1], #4\n"
+        "ldr r8, [%2], #4\n"
+        "ldr r9, [%3], #4\n"
+        "sxtb16 r4, r7\n"
+        "sxtb16 r5, r8\n"
+        "sxtb16 r6, r9\n"
+        "sxtb16 r7, r7, ror #8\n"
+        "sxtb16 r8, r8, ror #8\n"
+        "sxtb16 r9, r9, ror #8\n"
+        "cmp %1, %4\n"
+        "stmia %0!, {r4, r5, r6, r7, r8, r9}\n"
+        "bne 1b\n"
+        : "+r"(patch), "+r"(in), "+r"(second), "+r"(third)
+        : "r"(end)
+        : "r4", "r5", "r6", "r7", "r8", "r9", "memory", "cc");
+#else
+    widen(patch, in, groups);
+    widen(patch + 2, second, groups);
+    widen(patch + 4, third, groups);
+#endif
 }
 
 struct convolution {
@@ -232,64 +260,97 @@ static int32_t load_rows(const struct convolution *c, const int8_t *in, int8_t *
     return loaded;
 }
 
-/* Gather what output pixel (y, x) sees. bytes is room for it where segments do not fill groups. */
+/* Gather what output pixel (y, x) sees, and if there are three, its two neighbours to the right. bytes
+ * is room for their inputs where segments do not fill groups of four. */
 static void gather(const struct convolution *c, const int8_t *ring, int8_t *bytes, int32_t y, int32_t x,
-                   int16_t *patch)
+                   int32_t three, int16_t *patch)
 {
-    int32_t direct = c->segment % 4 == 0, from = x * c->stride_x * c->in_channels;
+    int32_t groups = c->segment / 4, direct = c->segment % 4 == 0, each = 4 * c->block.groups;
+    int32_t step = c->stride_x * c->in_channels, skip = c->dilation_x * c->in_channels;
+    int32_t row = y * c->stride_y - c->pad_top, slot = row < 0 ? 0 : row % c->ring_rows;
     int8_t *packed = bytes;
-    for (int32_t k = 0; k < c->kernel_height; k++) {
-        int32_t row = y * c->stride_y - c->pad_top + k * c->dilation_y;
+    ring += x * step;
+    for (int32_t k = c->kernel_height; k > 0; k--, row += c->dilation_y) {
         int32_t outside = row < 0 || row >= c->in_height;
-        const int8_t *at = ring + (outside ? c->ring_rows : row % c->ring_rows) * c->row_bytes + from;
-        for (int32_t s = 0; s < c->segments; s++, at += c->dilation_x * c->in_channels) {
-            if (direct) {
-                patch = widen(patch, at, c->segment / 4);
-            } else {
-                copy_bytes(packed, at, c->segment);
+        const int8_t *at = ring + (outside ? c->ring_rows : slot) * c->row_bytes;
+        for (int32_t s = c->segments; s > 0; s--, at += skip) {
+            if (!direct) {
+                for (int32_t i = 0; i < (three ? 3 : 1); i++)
+                    copy_bytes(packed + i * each, at + i * step, c->segment);
                 packed += c->segment;
+            } else if (three) {
+                widen_three(patch, at, step, groups);
+            } else {
+                widen(patch, at, groups);
             }
+            patch += direct ? 12 * groups : 0;
         }
+        slot = row < 0 ? (row + c->dilation_y) * (row + c->dilation_y > 0) : slot + c->dilation_y;
+        slot = slot < c->ring_rows ? slot : slot % c->ring_rows;
     }
-    if (!direct)
+    if (!direct && three)
+        widen_three(patch, bytes, each, c->block.groups);
+    else if (!direct)
         widen(patch, bytes, c->block.groups);
 }
 
-/* ring: ring_rows rows and one of padding; patch: three pixels; spare: one pixel's bytes, or a block's
+/* The same where a pixel sees only itself: without a ring. */
+static void gather_points(const struct convolution *c, const int8_t *in, int32_t y, int32_t x, int32_t three,
+                          int16_t *patch)
+{
+    int32_t step = c->stride_x * c->in_channels;
+    in += y * c->stride_y * c->in_width * c->in_channels + x * step;
+    if (three)
+        widen_three(patch, in, step, c->block.groups);
+    else
+        widen(patch, in, c->block.groups);
+}
+
+/* Compute a block; the last may have fewer than three pixels, and an odd number of channels leaves one
+ * over, so these go through `spare`. */
+static int8_t *finish_block(const struct convolution *c, const int16_t *patch, int32_t pixels, int8_t *spare,
+                            int8_t *out)
+{
+    if (pixels == 3 && c->out_channels % 2 == 0) {
+        block(patch, &c->block, out);
+    } else {
+        struct block odd = c->block;
+        odd.channels = 2 * odd.pair_count;
+        block(patch, &odd, spare);
+        for (int32_t i = 0; i < pixels; i++)
+            copy_bytes(out + i * c->out_channels, spare + i * odd.channels, c->out_channels);
+    }
+    return out + pixels * c->out_channels;
+}
+
+/* ring: ring_rows rows and one of padding; patch: three pixels; spare: three pixels' bytes, or a block's
  * outputs. Outputs may overwrite inputs as far as the compiler has found that rows are read first. */
 static ALONE void convolution(const struct convolution *c, const int8_t *in, int8_t *out, int16_t *patch,
                               int8_t *spare, int8_t *ring)
 {
-    struct block odd = c->block;
-    int32_t loaded = 0, filled = 0, left = c->out_height * c->out_width;
+    int32_t loaded = 0, filled = 0;
     int8_t *first = out;
-    odd.channels = 2 * odd.pair_count;
     if (c->ring_rows)
         fill_bytes(ring, c->padding, c->ring_bytes);
     for (int32_t y = 0; y < c->out_height; y++) {
         if (c->ring_rows)
             loaded = load_rows(c, in, ring, loaded, y);
-        for (int32_t x = 0; x < c->out_width; x++) {
+        for (int32_t x = 0; x < c->out_width;) {
+            int32_t three = filled == 0 && x + 3 <= c->out_width;
             if (c->ring_rows)
-                gather(c, ring, spare, y, x, patch + 2 * filled);
+                gather(c, ring, spare, y, x, three, patch + 2 * filled);
             else
-                widen(patch + 2 * filled,
-                      in + (y * c->stride_y * c->in_width + x * c->stride_x) * c->in_channels,
-                      c->block.groups);
-            left--;
-            if (++filled < 3 && left)
-                continue;
-            if (filled == 3 && odd.channels == c->out_channels) {
-                block(patch, &c->block, out);
-            } else {
-                block(patch, &odd, spare);
-                for (int32_t i = 0; i < filled; i++)
-                    copy_bytes(out + i * c->out_channels, spare + i * odd.channels, c->out_channels);
+                gather_points(c, in, y, x, three, patch + 2 * filled);
+            filled += three ? 3 : 1;
+            x += three ? 3 : 1;
+            if (filled == 3) {
+                out = finish_block(c, patch, 3, spare, out);
+                filled = 0;
             }
-            out += filled * c->out_channels;
-            filled = 0;
         }
     }
+    if (filled)
+        out = finish_block(c, patch, filled, spare, out);
     if (c->low > -128 || c->high < 127)
         clamp(first, (int32_t)(out - first), c->low, c->high);
 }

@@ -1,5 +1,10 @@
 struct depthwise_channel { int32_t start, multiplier, shift; }; /* start: twice the bias */
 
+struct depthwise_run { /* one channel's, for assembly */
+    uint32_t weights[6];
+    int32_t start[2], multiplier, shift, rounding;
+};
+
 struct depthwise {
     const int8_t *weights;
     const struct depthwise_channel *channels;

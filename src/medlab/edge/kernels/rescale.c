@@ -14,7 +14,7 @@ static inline int32_t rescale(int32_t doubled, int32_t multiplier, int32_t shift
         scaled = multiply_high(doubled, multiplier, 0);
         scaled += rounding + (scaled >> 31);
     }
-    return saturate((scaled >> shift) >> 1);
+    return saturated_half(scaled >> shift);
 }
 
 /* The output range of a fused activation that is narrower than int8. */

@@ -78,7 +78,7 @@ def _paired(operator: Operator, channels: Channels, packed, sides: tuple[Axis, A
     )
     groups = packed[0].shape[1]
     spare = _spare(channels, packed, height.outputs * width.outputs)
-    spare = max(spare, 4 * groups if ring and segment % 4 else 0)
+    spare = max(spare, 12 * groups if ring and segment % 4 else 0)
     return Step(
         operator,
         f"convolution(&{name}, {{0}}, {{out}}, (int16_t *)(void *)({{scratch[0]}}), "

@@ -1,42 +1,18 @@
 """DEPTHWISE_CONV_2D: one plane of 16-bit numbers per channel, two outputs at a time."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
 from medlab.edge.graph import Operator
 from medlab.edge.operators import exact
+from medlab.edge.operators.depthwise_assembly import Shape, Taps, assembly
 from medlab.edge.operators.step import Overlap, Step, array, need, option, refuse, structure
 from medlab.edge.operators.weights import Channels, channels_of, constant_weights, proven
 from medlab.edge.operators.window import Axis, axes
 
 LARGEST_KERNEL = 25  # taps that are written out; more go to the exact kernel
 LARGEST_PLANE = 1 << 15
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the kernel's text depends on: layers that agree in it share one function."""
-
-    channels: int
-    multiplier: int
-    kernel_rows: int
-    kernel_columns: int
-    stride_rows: int
-    stride_columns: int
-    in_rows: int
-    in_columns: int
-    in_row_step: int
-    in_column_step: int
-    out_rows: int
-    out_columns: int
-    out_row_step: int
-    out_column_step: int
-    pad_rows: int
-    pad_columns: int
-    plane_rows: int
-    plane_columns: int
-    relu: int
 
 
 def lower(operator: Operator) -> Step:
@@ -137,73 +113,13 @@ def _text(shape: Shape) -> str:
     """Write the C function, with @NAME@ for its name."""
     from medlab.edge.emit import template
 
-    writer = _Taps(shape)
+    fields = {**asdict(shape), "name": "@NAME@", "unroll": _unroll(shape.in_columns)}
+    taps = Taps(shape)
     return template("depthwise.c.jinja").render(
-        s={**asdict(shape), "name": "@NAME@", **writer.written()}
+        s={**fields, **taps.written(), "assembly": assembly(shape, taps)}
     )
 
 
-class _Taps:
-    """Writes the multiplications of one output ('one') or of two neighbours ('one' and 'two')."""
-
-    def __init__(self, shape: Shape):
-        self.shape = shape
-        self.pairs: dict[tuple[int, int], str] = {}
-
-    def written(self) -> dict:
-        """Return the statements, and the pairs of weights that they use."""
-        two, one = self.statements(2), self.statements(1)
-        return {"two": two, "one": one, "weights": self.weights()}
-
-    def statements(self, outputs: int) -> list[str]:
-        """Go down the kernel's rows: load words of two, multiply each where it is seen."""
-        lines = []
-        for row in range(self.shape.kernel_rows):
-            used = self.taps(row, "one", 0)
-            if outputs == 2:
-                used += self.taps(row, "two", self.shape.stride_columns)
-            words = sorted({word for word, _ in used})
-            lines += [f"uint32_t r{row}_{i} = load_pair(row + {self.at(row, i)});" for i in words]
-            lines += [text for _, text in used]
-        return lines
-
-    def at(self, row: int, word: int) -> int:
-        """Return a word's place in the plane, from the window's first number."""
-        return row * self.shape.plane_columns + 2 * word
-
-    def taps(self, row: int, target: str, offset: int) -> list[tuple[int, str]]:
-        """Pair up a row's taps by the words in which their inputs lie."""
-        count, found, tap = self.shape.kernel_columns, [], 0
-        while tap < count:
-            word, half = divmod(tap + offset, 2)
-            if half == 0 and tap + 1 < count:
-                found.append((word, "multiply_both", self.pair(row, tap), target))
-                tap += 2
-            else:
-                side, pair = self.single(row, tap)
-                name = f"multiply_{'high' if half else 'low'}_{side}"
-                found.append((word, name, pair, target))
-                tap += 1
-        return [(w, f"{t} = {n}(r{row}_{w}, {p}, {t});") for w, n, p, t in found]
-
-    def pair(self, row: int, tap: int) -> str:
-        """Name the pair of weights that begins at a tap."""
-        return self.pairs.setdefault((row, tap), f"w{row}_{tap}")
-
-    def single(self, row: int, tap: int) -> tuple[str, str]:
-        """Find one weight in a pair that is there anyway: first taps low, last taps high."""
-        if tap == 0:
-            return "low", self.pair(row, 0)
-        return "high", self.pair(row, tap - 1)
-
-    def weights(self) -> list[dict[str, str]]:
-        """List the pairs of weights that the statements name."""
-        columns = self.shape.kernel_columns
-        return [
-            {
-                "name": name,
-                "low": f"w[{row * columns + tap}]",
-                "high": f"w[{row * columns + tap + 1}]" if tap + 1 < columns else "0",
-            }
-            for (row, tap), name in sorted(self.pairs.items())
-        ]
+def _unroll(count: int) -> int:
+    """Choose how many copies stand in a loop: a divisor if there is one from 8 down to 4."""
+    return next((n for n in (8, 7, 6, 5, 4) if count % n == 0), 4)

@@ -14,6 +14,7 @@ from medlab.edge.operators.step import (
     same_shape,
     structure,
 )
+from medlab.edge.operators.weights import LONGEST_SHIFT
 
 EXTRA_BITS = 20  # of the sum, before it is rescaled
 
@@ -27,14 +28,14 @@ def lower(operator: Operator) -> Step:
     same_shape(operator, _broadcast(operator, inputs))
     name = f"layer_{operator.index}"
     constants = [_constant(name, i, t) for i, t in enumerate(inputs) if t.data is not None]
-    constants.append(_parameters(operator, name, inputs, shapes))
     places = [f"{name}_{i}" if t.data is not None else f"{{{i}}}" for i, t in enumerate(inputs)]
-    of = "sum_of" if operator.kind == "ADD" else "product_of"
+    found = _add(operator, name, inputs, places) if operator.kind == "ADD" else None
+    parameters, call, kernels = found or _any(operator, name, inputs, places, shapes)
     return Step(
         operator,
-        f"elementwise(&{name}, {places[0]}, {places[1]}, {{out}}, {of});",
-        ("exact.c", "elementwise.c"),
-        constants,
+        call,
+        kernels,
+        [*constants, parameters],
         overlaps={t.index: Overlap(0) for t in inputs if t.shape == operator.output.shape},
         weight_bytes=sum(t.size for t in inputs if t.data is not None),
     )
@@ -62,6 +63,41 @@ def _broadcast(operator: Operator, inputs: tuple[Tensor, ...]) -> tuple[int, ...
     except ValueError:
         what = f"with shape {list(inputs[1].shape)} does not go with {list(inputs[0].shape)}"
         raise refuse(operator, inputs[1], what, "export the model anew") from None
+
+
+def _add(operator: Operator, name: str, inputs, places) -> tuple[str, str, tuple] | None:
+    """Write the sum of two tensors of one shape, if its factors allow the short way."""
+    out, (factors, last) = operator.output, _factors(operator, inputs)
+    low, high = fixed_point.activation_range(activation(operator), out.scale, out.zero_point)
+    order = (0, 1) if inputs[0].scale >= inputs[1].scale else (1, 0)
+    large, small = (inputs[i] for i in order)
+    alike = large.shape == small.shape == out.shape
+    if not alike or not 1 <= -last[1] <= LONGEST_SHIFT or factors[order[0]] != (2**30, 0):
+        return None
+    multiplier, shift = factors[order[1]]
+    constants = structure(
+        "add",
+        name,
+        large_offset=-large.zero_point * 2**20,
+        small_offset=-small.zero_point * 2**21,
+        multiplier=multiplier,
+        right=-shift,
+        out_multiplier=last[0],
+        shift=-last[1] - 1,
+        rounding=2 * out.zero_point + 1,
+        relu=int(low >= out.zero_point),
+        low=low,
+        high=high,
+    )
+    call = f"add(&{name}, {places[order[0]]}, {places[order[1]]}, {{out}}, {out.size});"
+    return constants, call, ("rescale.c", "add.c")
+
+
+def _any(operator: Operator, name: str, inputs, places, shapes) -> tuple[str, str, tuple]:
+    """Write any sum or product, inputs repeated along axes where needed."""
+    of = "sum_of" if operator.kind == "ADD" else "product_of"
+    call = f"elementwise(&{name}, {places[0]}, {places[1]}, {{out}}, {of});"
+    return _parameters(operator, name, inputs, shapes), call, ("exact.c", "elementwise.c")
 
 
 def _parameters(operator: Operator, name: str, inputs, shapes) -> str:
