@@ -2,7 +2,7 @@
 
 A device answers reads and writes of its registers, in words at offsets from its address. Time
 passes in instructions alone: a byte is sent, a sample converted and a flash sector erased at once.
-Not covered: interrupts other than the wake-up by SysTick, DMA other than the converter's, errors
+Not covered: interrupts of devices other than SysTick, DMA other than the converter's, errors
 on the serial line.
 """
 
@@ -20,6 +20,7 @@ class Memory(Protocol):
     def read_memory(self, address: int, count: int) -> bytes: ...
     def write_memory(self, address: int, content: bytes) -> None: ...
     def cycles(self) -> int: ...
+    def look_at_interrupts(self) -> None: ...
 
 
 class Refused(Exception):
@@ -145,22 +146,26 @@ class ConverterIntoMemory(Registers):
 
 
 class SystemControl(Registers):
-    """The core's own page: its name, SysTick, and the pending bit of SysTick.
+    """The core's own page: its name, SysTick, and which of its interrupts are pending.
 
     Source: Armv7-M Architecture Reference Manual, B3.2 and B3.3. SysTick counts the machine's
     cycles, one for each instruction; a reading is as of the start of its block of instructions.
     """
 
-    AT, CPUID, ICSR = 0xE000E000, 0xD00, 0xD04
-    CSR, RVR, CVR, CALIB = 0x10, 0x14, 0x18, 0x1C
+    AT, CPUID, ICSR, SHPR3 = 0xE000E000, 0xD00, 0xD04, 0xD20
+    CSR, RVR, CVR = 0x10, 0x14, 0x18
     ENABLE, TICKINT, COUNTFLAG = 1, 2, 1 << 16
-    PENDSTSET, PENDSTCLR = 1 << 26, 1 << 25
+    PENDSV, SYSTICK = 14, 15
+    SETS = ((1 << 28, PENDSV), (1 << 26, SYSTICK))  # bits of ICSR
+    CLEARS = ((1 << 27, PENDSV), (1 << 25, SYSTICK))
 
     def __init__(self, cpuid: int):
         super().__init__(self.AT, PAGE)
         self.cpuid = cpuid
         self.started = 0  # the machine's cycles when the counter was last set to its reload value
-        self.wraps_seen = 0
+        self.wraps_read = 0  # wraps that a reading of COUNTFLAG has told
+        self.wraps_pended = 0  # wraps that have made the interrupt pending
+        self.pending: set[int] = set()
 
     def read(self, offset: int) -> int:
         if offset == self.CPUID:
@@ -169,16 +174,41 @@ class SystemControl(Registers):
             return self._left()
         if offset == self.CSR:
             return self._status()
+        if offset == self.ICSR:
+            self.tick()
+            return sum(bit for bit, number in self.SETS if number in self.pending)
         return super().read(offset)
 
     def write(self, offset: int, value: int) -> None:
+        self.tick()
         was_on = self._on()
         super().write(offset, value)
         if offset == self.CVR or (offset == self.CSR and self._on() and not was_on):
-            self.started, self.wraps_seen = self.machine.cycles(), 0
+            self.started = self.machine.cycles()
+            self.wraps_read = self.wraps_pended = 0
+        if offset == self.ICSR:
+            self.pending |= {number for bit, number in self.SETS if value & bit}
+            self.pending -= {number for bit, number in self.CLEARS if value & bit}
+        self.machine.look_at_interrupts()
+
+    def tick(self) -> None:
+        """Make SysTick's interrupt pending if it has wrapped since the last look."""
+        if self._on() and self._wraps() > self.wraps_pended:
+            self.wraps_pended = self._wraps()
+            if self.words.get(self.CSR, 0) & self.TICKINT:
+                self.pending.add(self.SYSTICK)
+
+    def priorities(self) -> dict[int, int]:
+        """Return the priority of each pending interrupt; 0 is the highest."""
+        return {number: self.priority(number) for number in self.pending}
+
+    def priority(self, number: int) -> int:
+        """Return an interrupt's priority, as set in SHPR3."""
+        shift = {self.PENDSV: 16, self.SYSTICK: 24}[number]
+        return self.words.get(self.SHPR3, 0) >> shift & 0xFF
 
     def next_wrap(self) -> int | None:
-        """Return the cycle at which SysTick wakes a sleeping core; None if it never will."""
+        """Return the cycle at which SysTick's interrupt becomes pending; None if it never will."""
         if not self._on() or not self.words.get(self.CSR, 0) & self.TICKINT:
             return None
         return self.started + (self._wraps() + 1) * self._period()
@@ -199,8 +229,8 @@ class SystemControl(Registers):
 
     def _status(self) -> int:
         word = self.words.get(self.CSR, 0) & 0b111
-        if self._on() and self._wraps() > self.wraps_seen:
-            self.wraps_seen = self._wraps()
+        if self._on() and self._wraps() > self.wraps_read:
+            self.wraps_read = self._wraps()
             word |= self.COUNTFLAG
         return word
 

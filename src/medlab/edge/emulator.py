@@ -2,8 +2,8 @@
 
 Counts instructions exactly: every block of instructions is decoded once, and counted each time it
 runs. A conditional instruction counts whether or not its condition holds, as it does in qemu.
-What is *not* covered: interrupt handlers (a masked SysTick wakes a sleeping core, no handler is
-entered), the memory protection unit, caches, wait states and everything else that takes time.
+What is *not* covered: interrupts other than SysTick and PendSV (exceptions.py), the memory
+protection unit, caches, wait states and everything else that takes time.
 """
 
 import struct
@@ -15,6 +15,7 @@ import unicorn
 from unicorn import arm_const as arm
 
 from medlab.edge.devices import PAGE, FlashController, Refused, Registers, SystemControl
+from medlab.edge.exceptions import Exceptions
 from medlab.edge.firmware import Firmware
 
 CORES = {  # unicorn's model, and the CPUID that the core gives as its name
@@ -24,6 +25,7 @@ CORES = {  # unicorn's model, and the CPUID that the core gives as its name
 NEVER = 0xFFFFFFFE  # an address that no program reaches
 PAINT = b"\xa5"
 WFI = b"\x30\xbf"
+EXCEPTION_EXIT = 8  # what unicorn reports when the core branches to an EXC_RETURN value
 BREAKPOINT, SEMIHOSTING = 7, b"\xab\xbe"
 SYS_EXIT, SYS_EXIT_EXTENDED, APPLICATION_EXIT = 0x18, 0x20, 0x20026
 UNDEFINED = "an undefined instruction"
@@ -35,6 +37,7 @@ TRAPS = {
     4: "a memory access that failed",
     18: "a jump to Arm code: this core knows Thumb alone",
     BREAKPOINT: "a breakpoint",
+    EXCEPTION_EXIT: "a return from an interrupt that nobody entered",
 }
 
 
@@ -118,6 +121,8 @@ class Machine:
         self._open_calls: list[Call] = []
         self._return_to = None  # of the innermost open call
         self._traced: int | None = None
+        self._leaving = False  # a handler has returned
+        self.exceptions = Exceptions(self.uc, flash.start)
         self._set_up()
 
     # --- what devices may ask ---
@@ -174,11 +179,11 @@ class Machine:
 
     def run(self, budget: int) -> Outcome:
         """Run from reset until the program ends, faults, or has used its budget of instructions."""
-        self._budget = budget
+        self._budget = self._deadline = budget
         stack, pc = struct.unpack("<II", self.read_memory(self.flash.start, 8))
         self.uc.reg_write(arm.UC_ARM_REG_SP, stack)
         while not self._has_ended():
-            pc = self._run_until_it_sleeps(pc)
+            pc = self._next_stretch(pc & ~1)
         painted = self.read_memory(self._stack.start, len(self._stack))
         self.outcome.stack_bytes = len(painted.lstrip(PAINT))
         self.outcome.blocks = [*self._old_blocks, *self._blocks.values()]
@@ -188,22 +193,57 @@ class Machine:
         out = self.outcome
         return out.status is not None or out.fault is not None or out.out_of_budget
 
-    def _run_until_it_sleeps(self, pc: int) -> int:
+    def _next_stretch(self, pc: int) -> int:
+        """Run until the core sleeps, enters a handler or leaves one; return where it goes on."""
         try:
             self.uc.emu_start(pc | 1, NEVER)
         except unicorn.UcError as problem:
             self._stop(ERRORS.get(problem.errno, str(problem)))
         pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
-        if not self._has_ended() and self.read_memory(pc - 2, 2) == WFI:
+        if self._has_ended():
+            return pc
+        if self._leaving:
+            self._leaving = False
+            self.look_at_interrupts()
+            return self.exceptions.leave(pc)
+        if number := self._due():
+            self.system.pending.discard(number)
+            return self.exceptions.enter(number, self.system.priority(number), pc)
+        if self.read_memory(pc - 2, 2) == WFI:
             self._sleep()
         return pc
 
     def _sleep(self) -> None:
+        if self.system.pending:
+            return
         wake = self.system.next_wrap()
         if wake is None:
             self._stop("sleeps for ever: WFI, and SysTick is not set to wake the core")
         else:
             self.outcome.slept += wake - self.cycles()
+            self.look_at_interrupts()
+
+    def look_at_interrupts(self) -> None:
+        """See before the next block whether an interrupt is due."""
+        self._deadline = 0
+
+    def _due(self) -> int | None:
+        self.system.tick()
+        return self.exceptions.due(self.system.priorities())
+
+    def _must_stop(self) -> bool:
+        """Look, at a deadline, for what it was set: the budget, or an interrupt."""
+        done = self.outcome.instructions
+        if done >= self._budget:
+            self.outcome.out_of_budget = True
+        if self.outcome.out_of_budget or self._due():
+            self.uc.emu_stop()
+            return True
+        wrap = self.system.next_wrap()
+        tick = self._budget if wrap is None else wrap - self.outcome.slept
+        # What is pending but masked may be let in by any block.
+        self._deadline = 0 if self.system.pending else min(self._budget, tick)
+        return False
 
     def _stop(self, what: str) -> None:
         if self._has_ended():
@@ -215,19 +255,18 @@ class Machine:
     # --- what unicorn calls ---
 
     def _on_block(self, _uc, address: int, size: int, _data) -> None:
+        outcome = self.outcome
+        if outcome.instructions >= self._deadline and self._must_stop():
+            return  # unicorn stops before this block
         block = self._blocks.get((address, size)) or self._new_block(address, size)
         last = self._last
         if last is not None and last.end == address:
             last.fell += 1
         self._last = block
         block.hits += 1
-        outcome = self.outcome
         if address in self._watched or address == self._return_to:
             self._note_call(address)
         outcome.instructions += block.count
-        if outcome.instructions > self._budget:
-            outcome.out_of_budget = True
-            self.uc.emu_stop()
 
     def _new_block(self, address: int, size: int) -> Block:
         block = self._blocks[address, size] = Block(address, self.read_memory(address, size))
@@ -264,7 +303,10 @@ class Machine:
 
     def _on_trap(self, _uc, number: int, _data) -> None:
         pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
-        if number == BREAKPOINT and self.read_memory(pc, 2) == SEMIHOSTING:
+        if number == EXCEPTION_EXIT and self.exceptions.active:
+            self._leaving = True
+            self.uc.emu_stop()
+        elif number == BREAKPOINT and self.read_memory(pc, 2) == SEMIHOSTING:
             self._on_semihosting()
         else:
             self._stop(TRAPS.get(number, f"exception {number}"))

@@ -50,7 +50,7 @@ class Firmware:
     @cached_property
     def symbols(self) -> dict[str, int]:
         """Every named address, such as __stack_top; of functions without the Thumb bit."""
-        return {name: value for name, value, _, _ in self._read(_symbols)}
+        return {name: address for name, address, *_ in self._read(_symbols)}
 
     @cached_property
     def functions(self) -> tuple[Symbol, ...]:
@@ -99,10 +99,9 @@ class Firmware:
         return [function.address for function in self.functions]
 
     def _of_kind(self, wanted: str) -> tuple[Symbol, ...]:
-        found = [
-            Symbol(n, at, size) for n, at, size, kind in self._read(_symbols) if kind == wanted
-        ]
-        return tuple(sorted(found, key=lambda symbol: symbol.address))
+        # Of two names for one address the stronger comes last: function_at finds that one.
+        found = sorted(self._read(_symbols), key=lambda symbol: (symbol[1], symbol[4]))
+        return tuple(Symbol(n, at, size) for n, at, size, kind, _ in found if kind == wanted)
 
     def _read(self, part):
         try:
@@ -130,7 +129,8 @@ def _symbols(elf: ELFFile):
         # "$t" and the like mark where code and data begin; they name nothing.
         if symbol.name and not symbol.name.startswith("$") and kind != "STT_FILE":
             address = symbol["st_value"] & (~1 if kind == FUNCTION else ~0)
-            yield symbol.name, address, symbol["st_size"], kind
+            is_strong = symbol["st_info"]["bind"] != "STB_WEAK"
+            yield symbol.name, address, symbol["st_size"], kind, is_strong
 
 
 def _segments(elf: ELFFile):

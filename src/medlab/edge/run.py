@@ -44,7 +44,10 @@ class Run:
 
     @property
     def calls(self) -> dict[str, list[int]]:
-        """Instructions of each call of a watched function, with all that it called."""
+        """Instructions of each call of a watched function, with all that it called.
+
+        Handlers that broke in count too; tasks that a scheduler switches have no single count.
+        """
         return self.outcome.calls
 
     @property

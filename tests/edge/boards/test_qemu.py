@@ -55,3 +55,43 @@ def test_qemu_prints_and_counts_the_same(build, tmp_path, status):
     assert run.instructions == len(addresses)
     for name, count in run.by_function.items():
         assert count == sum(firmware.function_at(address) == name for address in addresses), name
+
+
+HANDLERS = """
+#define W(address) (*(volatile uint32_t *)(address))
+#define PEND(bit) (W(0xE000ED04) = 1u << (bit))
+static volatile int ticks, pends;
+static volatile float kept = 1.5f;
+void SysTick_Handler(void) {
+  print("[");
+  kept = kept * 2;
+  if (!pends++) PEND(28);
+  print("]");
+}
+void PendSV_Handler(void) {
+  print("(");
+  if (ticks++ < 1) PEND(26);
+  __asm volatile("isb");
+  print(")");
+}
+int main(void) {
+  float mine = kept * 3;
+  W(0xE000ED20) = 0xF0u << 16 | 0x10u << 24;
+  PEND(28);
+  __asm volatile("isb");
+  __asm volatile("cpsid i");
+  PEND(26);
+  print(".");
+  __asm volatile("cpsie i\\n isb");
+  print_float(mine + kept, 2);
+  return 0;
+}"""
+
+
+def test_qemu_enters_the_same_handlers_in_the_same_order(build, tmp_path):
+    board, firmware = build(HANDLERS, defines={"HAL_CLOCK_OF_RESET": 1})
+    run = board.run(firmware)
+    text, status, addresses = in_qemu(firmware, tmp_path / "log")
+    assert run.text == text == "([])().[]10.50"
+    assert (run.exit_status, status) == (0, 0)
+    assert run.instructions == len(addresses)

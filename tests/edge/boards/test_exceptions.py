@@ -1,0 +1,238 @@
+"""Interrupt handlers on the emulated core: entered, left, nested, masked; and a scheduler."""
+
+import pytest
+
+from medlab.errors import BadInput
+
+HEAD = """
+#include "systick.h"
+#define W(address) (*(volatile uint32_t *)(address))
+#define TICK_ON() (W(0xE000E010) |= 2u)
+#define PEND(bit) (W(0xE000ED04) = 1u << (bit))
+#define PRIORITIES(pendsv, systick) (W(0xE000ED20) = (pendsv) << 16 | (uint32_t)(systick) << 24)
+static volatile int ticks, pends;
+static int quiet;
+"""
+COUNTING = HEAD + "void SysTick_Handler(void) { ticks++; }\n"
+
+
+def test_systick_enters_its_handler_at_every_wrap(on_board):
+    code = """
+int main(void) {
+  systick_start(1000);
+  TICK_ON();
+  while (ticks < 100) {}
+  return 0;
+}"""
+    run = on_board(COUNTING + code, watch=["main"]).check()
+    assert run.calls["main"][0] == pytest.approx(100_000, rel=0.001)
+    assert run.by_function["SysTick_Handler"] % 100 == 0
+
+
+def test_a_handler_leaves_what_it_interrupts_as_it_was(on_board):
+    code = """
+static __attribute__((noinline)) unsigned work(void) {
+  unsigned hash = 1;
+  pends++; /* so that no compiler thinks that a second call can be left out */
+  float sum = 0.5f;
+  for (unsigned i = 0; i < 20000; i++) {
+    hash = (hash << 5 | hash >> 27) ^ i * 2654435761u;
+    if (hash & 4) hash += 7;
+    sum = sum * 0.5f + (float)(hash & 255);
+  }
+  return hash ^ (unsigned)sum;
+}
+int main(void) {
+  volatile unsigned undisturbed = work();
+  systick_start(PERIOD);
+  TICK_ON();
+  volatile unsigned disturbed = work();
+  print_int(undisturbed == disturbed);
+  return ticks < 1000;
+}"""
+    busy = """
+void SysTick_Handler(void) {
+  volatile float f = (float)ticks;
+  ticks++;
+  f = f * 3 + 1;
+}
+"""
+    run = on_board(HEAD + busy + code, defines={"PERIOD": 97}).check()
+    assert (run.text, run.exit_status) == ("1", 0)
+
+
+def test_a_masked_interrupt_waits_until_it_is_let_in(on_board):
+    code = """
+int main(void) {
+  systick_start(100);
+  TICK_ON();
+  __asm volatile("cpsid i");
+  for (volatile int i = 0; i < 1000; i++) {}
+  print_int(ticks);
+  __asm volatile("cpsie i");
+  __asm volatile("isb");
+  print_int(ticks);
+  return 0;
+}"""
+    assert on_board(COUNTING + code).check().text == "01"
+
+
+def test_basepri_holds_back_what_is_not_more_urgent(on_board):
+    code = """
+int main(void) {
+  PRIORITIES(0x80, 0);
+  __asm volatile("msr basepri, %0" :: "r"(0x80));
+  PEND(28);
+  __asm volatile("isb");
+  print_int(pends);
+  __asm volatile("msr basepri, %0" :: "r"(0x90));
+  __asm volatile("isb");
+  print_int(pends);
+  return 0;
+}"""
+    handler = "void PendSV_Handler(void) { pends++; }\n"
+    assert on_board(HEAD + handler + code).check().text == "01"
+
+
+NEST = """
+void SysTick_Handler(void) { print("["); if (!pends++) PEND(28); print("]"); }
+void PendSV_Handler(void) {
+  print("(");
+  if (ticks++ < 1) PEND(26);
+  __asm volatile("isb");
+  print(")");
+}
+int main(void) {
+  PRIORITIES(LOW, HIGH);
+  PEND(FIRST);
+  __asm volatile("isb");
+  print(".");
+  return 0;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "first", "said"),
+    [
+        # PendSV is less urgent: SysTick breaks into it, and it waits for SysTick.
+        (0xF0, 0x10, 28, "([])()."),
+        (0xF0, 0x10, 26, "[]([])."),
+        # Equally urgent: one after the other.
+        (0x40, 0x40, 28, "()[]()."),
+    ],
+)
+def test_the_more_urgent_handler_goes_first(on_board, low, high, first, said):
+    run = on_board(HEAD + NEST, defines={"LOW": low, "HIGH": high, "FIRST": first}).check()
+    assert run.text == said
+
+
+TASKS = """
+static uint32_t stacks[2][256] __attribute__((aligned(8)));
+static uint32_t *tops[2];
+static volatile int current, switches, finished;
+
+__attribute__((used)) uint32_t *next_stack(uint32_t *top) {
+  tops[current] = top;
+  current ^= 1;
+  switches++;
+  return tops[current];
+}
+__attribute__((naked)) void PendSV_Handler(void) {
+  __asm volatile(
+      "mrs r0, psp\\n tst lr, #16\\n it eq\\n vstmdbeq r0!, {s16-s31}\\n stmdb r0!, {r4-r11, lr}\\n"
+      "bl next_stack\\n"
+      "ldmia r0!, {r4-r11, lr}\\n tst lr, #16\\n it eq\\n vldmiaeq r0!, {s16-s31}\\n msr psp, r0\\n"
+      "bx lr");
+}
+static unsigned results[2], expected[2];
+static void task(int number) {
+  float kept[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  unsigned hash = (unsigned)number + 1;
+  for (unsigned i = 0; i < 600; i++) {
+    hash = hash * 1664525u + 1013904223u;
+    for (int k = 0; k < 8; k++) kept[k] = kept[k] * 0.75f + (float)(hash >> 24);
+    YIELD;
+  }
+  for (int k = 0; k < 8; k++) hash ^= (unsigned)kept[k] << k;
+  results[number] = hash;
+  finished++;
+}
+static void expect(int number) {
+  quiet = 1;
+  task(number);
+  expected[number] = results[number];
+  results[number] = 0;
+  quiet = finished = 0;
+}
+__attribute__((noinline)) void first(void) {
+  task(0);
+  while (finished < 2) { YIELD; }
+  print_int(results[0] == expected[0]);
+  print_int(results[1] == expected[1]);
+  print(switches > 20 ? " switched" : " too few");
+  exit_with(finished - 2);
+}
+__attribute__((noinline)) void second(void) {
+  task(1);
+  for (;;) { YIELD; }
+}
+"""
+START = """
+int main(void) {
+  uint32_t *top = stacks[1] + 256 - 8;
+  expect(0);
+  expect(1);
+  for (int i = 0; i < 8; i++) top[i] = 0;
+  top[6] = (uint32_t)second;
+  top[7] = 1u << 24;
+  *--top = 0xFFFFFFFDu;
+  tops[1] = top - 8;
+  PRIORITIES(0xF0, 0x10);
+  BEGIN;
+  __asm volatile("msr psp, %0\\n msr control, %1\\n isb\\n b first"
+                 :: "r"(stacks[0] + 256), "r"(2));
+  return 9;
+}"""
+BY_TIMER = """
+#define YIELD (void)0
+#define BEGIN systick_start(500); TICK_ON()
+void SysTick_Handler(void) { PEND(28); }
+"""
+BY_YIELD = """
+#define YIELD if (!quiet) { PEND(28); __asm volatile("isb"); }
+#define BEGIN (void)0
+"""
+
+
+@pytest.mark.parametrize("how", [BY_TIMER, BY_YIELD], ids=["by the timer", "when they yield"])
+@pytest.mark.parametrize("board", ["stm32f405", "stm32h7"])
+def test_a_scheduler_switches_tasks_and_none_notices(on_board, how, board):
+    # Each task keeps integers and floats, and must come to what it comes to alone.
+    run = on_board(HEAD + how + TASKS + START, board).check()
+    assert (run.text, run.exit_status) == ("11 switched", 0)
+
+
+def test_sleeping_until_the_handler_has_run(on_board):
+    code = """
+int main(void) {
+  systick_start(1000000);
+  TICK_ON();
+  while (ticks < 10) __asm volatile("wfi");
+  return 0;
+}"""
+    run = on_board(COUNTING + code).check()
+    assert run.instructions < 2000
+    assert run.outcome.slept == pytest.approx(10_000_000, rel=0.01)
+
+
+def test_an_interrupt_that_nobody_handles_ends_where_a_debugger_finds_it(on_board):
+    code = HEAD + 'int main(void) { PEND(28); __asm volatile("isb"); return 0; }'
+    with pytest.raises(BadInput, match=r"sleeps for ever.*in Default_Handler"):
+        on_board(code).check()
+
+
+def test_a_fault_in_a_handler_is_told(on_board):
+    handler = "void PendSV_Handler(void) { W(0x60000000) = 1; }\n"
+    run = on_board(HEAD + handler + 'int main(void) { PEND(28); __asm volatile("isb"); return 0; }')
+    assert run.fault.function == "PendSV_Handler"
+    assert "0x60000000" in run.fault.what
