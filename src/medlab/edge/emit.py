@@ -10,6 +10,7 @@ from medlab.edge.operators.step import Step
 ORDER = (
     "exact.c",
     "rescale.c",
+    "pairs.c",
     "convolution.c",
     "fully_connected.c",
     "depthwise.c",

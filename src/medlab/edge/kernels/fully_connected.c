@@ -1,4 +1,4 @@
-/* Fully connected: convolution's weights and pairs of channels, one input vector at a time. */
+/* Fully connected: pairs of channels (see pairs.c), one input vector. */
 static void finish_pair(int32_t x, int32_t y, const struct channel_pair *pair, int32_t rounding,
                         int32_t relu, int8_t *out, int32_t both)
 {

@@ -14,7 +14,7 @@ from medlab.edge.operators.weights import (
 )
 from medlab.edge.operators.window import Axis, axes, upright
 
-KERNELS = ("rescale.c", "convolution.c")
+KERNELS = ("rescale.c", "pairs.c", "convolution.c")
 
 
 def lower(operator: Operator) -> Step:

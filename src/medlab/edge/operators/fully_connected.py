@@ -47,7 +47,7 @@ def _paired(operator: Operator, channels: Channels, packed, vectors: int) -> Ste
     return Step(
         operator,
         call,
-        ("rescale.c", "convolution.c", "fully_connected.c"),
+        ("rescale.c", "pairs.c", "fully_connected.c"),
         constants,
         macs=channels.weights.size * vectors,
         weight_bytes=packed[0].size + 4 * packed[1].size,

@@ -130,7 +130,7 @@ def _constant(channels: Channels, channel: int, least: int, most: int) -> int | 
 
 
 def pack_pairs(channels: Channels) -> tuple[np.ndarray, np.ndarray] | None:
-    """Interleave weights of two channels (see kernels/convolution.c).
+    """Interleave weights of two channels (see kernels/pairs.c).
 
     Returns int8 weights (pairs, groups, 8) and a table of int32 (pairs, 5): X, Y, two multipliers,
     shifts. Returns None if a second channel's sum may pass 2**23, or a weight is -128.
