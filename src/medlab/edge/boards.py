@@ -19,6 +19,13 @@ from medlab.errors import BadInput
 FOLDER = "hardware_labs"
 BUDGET = 1_000_000_000  # instructions: some ten seconds of emulation
 CORES = ("cortex-m4", "cortex-m7")
+PARTS = {
+    "flash": {"at", "size"},
+    "ram": {"at", "size"},
+    "chip": {"at", "mask", "value"},
+    "tools": set(),
+    "emulation": set(),
+}
 KEYS = {"title", "core", "clock_hz", "flash", "ram", "serial", "chip", "tools", "emulation"}
 
 
@@ -95,6 +102,9 @@ def _check(said, path: Path) -> None:
         raise BadInput(f"{path} must have the keys {', '.join(sorted(KEYS))}")
     if said["core"] not in CORES:
         raise BadInput(f"{path}: core {said['core']!r} is none of {', '.join(CORES)}")
+    for key, wanted in PARTS.items():
+        if not isinstance(said[key], dict) or not wanted <= set(said[key]):
+            raise BadInput(f"{path}: {key} must have {', '.join(sorted(wanted))}")
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Board:
         library = find_hardware_labs() / "lib"
         own = [*sorted(library.glob("*.c")), *sorted(self.folder.glob("*.c"))]
         folders = dict.fromkeys([*(source.parent for source in sources), library, self.folder])
-        out.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(out.parent)
         script = self.folder / "linker.ld"
         compiler.link(self.core, [*sources, *own], out, script, library, list(folders), defines)
         firmware = Firmware(out, self.name, compiler.name)
@@ -204,6 +214,13 @@ class Board:
                     f"{firmware.elf.name}: section {section.name} at 0x{section.address:08x} lies "
                     f"outside the memory of {self.name}: put it into .text, .rodata, .data or .bss"
                 )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise BadInput(f"cannot make the folder {folder}: {problem.strerror}") from None
 
 
 def _need(module: str, package: str) -> None:

@@ -50,7 +50,9 @@ def _read_numpy(path: Path) -> list[int]:
     try:
         samples = np.load(path, allow_pickle=False)
     except (ValueError, EOFError):
-        raise BadInput(f"{path} is no NumPy file: save it with numpy.save") from None
+        samples = None
+    if not isinstance(samples, np.ndarray):
+        raise BadInput(f"{path} is no NumPy file: save it with numpy.save")
     if samples.dtype.kind not in "iu":
         raise BadInput(f"{path} holds {samples.dtype}: round samples to whole numbers first")
     return [int(sample) for sample in samples.ravel()]

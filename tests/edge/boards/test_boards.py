@@ -110,6 +110,8 @@ def test_an_unknown_board_is_refused_with_the_names_of_those_there_are():
         (lambda text: text + "\nextra: 1\n", "must have the keys"),
         (lambda text: text.replace("cortex-m4", "z80"), "core 'z80'"),
         (lambda text: text.replace("title:", "title: ["), "no YAML"),
+        (lambda text: text.replace("size: 0x20000}", "bytes: 1}"), "ram must have at, size"),
+        (lambda text: text.replace("  mask: 0xFFF\n", ""), "chip must have at, mask, value"),
         (lambda text: text.replace("model: serial,", "model: radio,"), "emulation of serial"),
     ],
 )
@@ -138,6 +140,13 @@ def test_an_emulator_that_is_not_installed_is_one_line(build, monkeypatch, modul
     )
     with pytest.raises(BadInput, match=rf"{module} is not installed: pip install 'medlab\[edge\]'"):
         board.run(firmware)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(build, tmp_path):
+    board, _ = build(HELLO)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot make the folder"):
+        board.build([tmp_path / "main.c"], tmp_path / "file" / "a.elf")
 
 
 def test_a_program_larger_than_the_flash_is_one_line(build):

@@ -37,6 +37,13 @@ def test_a_feed_of_fractions_is_one_line(tmp_path):
         read_feed(tmp_path / "a.npy")
 
 
+def test_several_arrays_are_no_feed(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.arange(3))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(BadInput, match="no NumPy file"):
+        read_feed(tmp_path / "a.npy")
+
+
 def test_a_feed_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(BadInput, match="cannot read the feed"):
         read_feed(tmp_path / "a.txt")

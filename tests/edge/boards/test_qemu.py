@@ -4,8 +4,13 @@ import re
 import shutil
 import subprocess
 
+import edge_models as making
+import numpy as np
 import pytest
 
+from medlab.edge import boards, compile_model
+
+HEAD = '#include "hal.h"\n#include "print.h"\n#include "string.h"\n'
 QEMU = "qemu-system-arm"
 pytestmark = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
 
@@ -55,6 +60,38 @@ def test_qemu_prints_and_counts_the_same(build, tmp_path, status):
     assert run.instructions == len(addresses)
     for name, count in run.by_function.items():
         assert count == sum(firmware.function_at(address) == name for address in addresses), name
+
+
+INFER = """
+#include "model.h"
+static const int8_t inputs[] = {INPUTS};
+int main(void) {
+  for (unsigned at = 0; at < sizeof inputs; at += MODEL_INPUT_SIZE) {
+    memcpy(model_input(), inputs + at, MODEL_INPUT_SIZE);
+    model_invoke();
+    for (int i = 0; i < MODEL_OUTPUT_SIZE; i++) { print_int(model_output()[i]); print(" "); }
+  }
+  return 0;
+}"""
+
+
+def test_qemu_infers_the_same_in_as_many_instructions(tmp_path, zig):
+    rng = np.random.default_rng(5)
+    maker = making.Maker((1, 1, 24, 1))
+    last = making.convolve(maker, rng, maker.input, 8, (1, 5), (1, 2), activation=making.RELU)
+    last = making.depthwise(maker, rng, last, (1, 3), activation=making.RELU)
+    making.convolve(maker, rng, last, 6, (1, 1))
+    compile_model(maker.finish(), tmp_path)
+    inputs = ",".join(map(str, rng.integers(-128, 128, 3 * 24)))
+    (tmp_path / "main.c").write_text(HEAD + INFER.replace("INPUTS", inputs))
+    board = boards.load("stm32f405")
+    sources = [tmp_path / "main.c", tmp_path / "model.c"]
+    firmware = board.build(sources, tmp_path / "a.elf", {"HAL_CLOCK_OF_RESET": 1}, zig)
+    run = board.run(firmware)
+    text, status, addresses = in_qemu(firmware, tmp_path / "log")
+    assert (run.text, run.exit_status) == (text, status)
+    assert len(text.split()) == 3 * 12 * 6
+    assert run.instructions == len(addresses)
 
 
 HANDLERS = """
