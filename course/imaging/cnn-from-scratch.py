@@ -30,6 +30,7 @@ from medlab.datasets import pneumonia_mnist
 from medlab.scale import pick
 
 torch.manual_seed(SEED)
+plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})
 
 # %% [markdown]
 # ## 1. The pictures
@@ -48,7 +49,6 @@ torch.manual_seed(SEED)
 # `pneumonia_mnist.read` reads both. Its numbers and ours must not be compared.
 
 # %% tags=["demonstration"]
-plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})
 folder = datasets.folder("pneumonia-mnist", seed=SEED)
 splits = pneumonia_mnist.read(folder)
 for name, split in splits.items():

@@ -136,6 +136,12 @@ def test_a_unit_offers_what_learners_were_promised(slug):
 
 
 @every_unit
+def test_no_output_of_a_solution_shows_an_address_in_memory(slug):
+    """It would differ in every run."""
+    assert " at 0x" not in SYLLABUS.find(slug).solution.read_text(encoding="utf-8")
+
+
+@every_unit
 def test_every_picture_has_words_beside_it(slug):
     cells = notebook(unit_of(slug), INSTRUCTOR).cells
     for at, cell in enumerate(cells):
