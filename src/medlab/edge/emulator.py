@@ -2,8 +2,9 @@
 
 Counts instructions exactly: every block of instructions is decoded once, and counted each time it
 runs. A conditional instruction counts whether or not its condition holds, as it does in qemu.
-What is *not* covered: interrupts other than SysTick and PendSV (exceptions.py), the memory
-protection unit, caches, wait states and everything else that takes time.
+What is *not* covered: code in RAM that rewrites itself at the same length, interrupts other than
+SysTick and PendSV (exceptions.py), the memory protection unit, caches, wait states and everything
+else that takes time.
 """
 
 import struct
@@ -116,11 +117,12 @@ class Machine:
         self.outcome = Outcome()
         self._blocks: dict[tuple[int, int], Block] = {}
         self._old_blocks: list[Block] = []
-        self._last: Block | None = None
+        self.last_block: Block | None = None
         self._watched: dict[int, str] = {}
         self._open_calls: list[Call] = []
         self._return_to = None  # of the innermost open call
         self._traced: int | None = None
+        self._trace_from = NEVER
         self._leaving = False  # a handler has returned
         self.exceptions = Exceptions(self.uc, flash.start)
         self._set_up()
@@ -171,15 +173,15 @@ class Machine:
         self._stack = range(*(firmware.symbols[f"__stack_{end}"] for end in ("limit", "top")))
         self.uc.mem_write(self._stack.start, PAINT * len(self._stack))
 
-    def trace(self, start: int, end: int) -> None:
-        """Follow the instructions from start to end singly, so that a fault knows its own."""
-        self.uc.hook_add(unicorn.UC_HOOK_CODE, self._on_instruction, begin=start, end=end - 1)
+    def trace_from(self, instructions: int) -> None:
+        """After so many instructions follow the rest singly, so that a fault knows its own."""
+        self._trace_from = instructions
 
     # --- running ---
 
     def run(self, budget: int) -> Outcome:
         """Run from reset until the program ends, faults, or has used its budget of instructions."""
-        self._budget = self._deadline = budget
+        self._budget, self._deadline = budget, 0
         stack, pc = struct.unpack("<II", self.read_memory(self.flash.start, 8))
         self.uc.reg_write(arm.UC_ARM_REG_SP, stack)
         while not self._has_ended():
@@ -197,10 +199,17 @@ class Machine:
         """Run until the core sleeps, enters a handler or leaves one; return where it goes on."""
         try:
             self.uc.emu_start(pc | 1, NEVER)
+            pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
+            return pc if self._has_ended() else self._go_on(pc)
         except unicorn.UcError as problem:
             self._stop(ERRORS.get(problem.errno, str(problem)))
-        pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
-        if self._has_ended():
+            return pc
+
+    def _go_on(self, pc: int) -> int:
+        if self.outcome.instructions >= self._trace_from:
+            self._trace_from = NEVER
+            self.uc.hook_add(unicorn.UC_HOOK_CODE, self._on_instruction)
+            self.uc.ctl_flush_tb()  # blocks translated before know nothing of the new hook
             return pc
         if self._leaving:
             self._leaving = False
@@ -236,13 +245,13 @@ class Machine:
         done = self.outcome.instructions
         if done >= self._budget:
             self.outcome.out_of_budget = True
-        if self.outcome.out_of_budget or self._due():
+        if self.outcome.out_of_budget or done >= self._trace_from or self._due():
             self.uc.emu_stop()
             return True
         wrap = self.system.next_wrap()
         tick = self._budget if wrap is None else wrap - self.outcome.slept
         # What is pending but masked may be let in by any block.
-        self._deadline = 0 if self.system.pending else min(self._budget, tick)
+        self._deadline = 0 if self.system.pending else min(self._budget, self._trace_from, tick)
         return False
 
     def _stop(self, what: str) -> None:
@@ -259,10 +268,10 @@ class Machine:
         if outcome.instructions >= self._deadline and self._must_stop():
             return  # unicorn stops before this block
         block = self._blocks.get((address, size)) or self._new_block(address, size)
-        last = self._last
+        last = self.last_block
         if last is not None and last.end == address:
             last.fell += 1
-        self._last = block
+        self.last_block = block
         block.hits += 1
         if address in self._watched or address == self._return_to:
             self._note_call(address)
@@ -385,13 +394,12 @@ def run(make: Callable[[], Machine], budget: int) -> tuple[Machine, Outcome]:
     """
     machine = make()
     outcome = machine.run(budget)
-    block = machine._last
-    if outcome.fault is None or block is None:
+    if outcome.fault is None or machine.last_block is None:
         return machine, outcome
-    machine = make()
-    machine.trace(block.address, block.end)
+    machine, before = make(), outcome.instructions - machine.last_block.count
+    machine.trace_from(before)
     outcome = machine.run(budget)
-    _take_back_unreached(outcome, machine._last)
+    _take_back_unreached(outcome, machine.last_block)
     return machine, outcome
 
 

@@ -228,6 +228,33 @@ int main(void) { culprit(); return 0; }"""
     assert sum(run.by_function.values()) == run.instructions
 
 
+def test_a_fault_after_millions_of_instructions_is_found_as_fast(on_board):
+    code = """
+int main(void) {
+  volatile unsigned *at = (unsigned *)0x20000400;
+  for (unsigned i = 0;; i++) { at[i & 7] = i; if (i == 1000000) at = 0; }
+}"""
+    run = on_board(code, budget=50_000_000)
+    assert run.instructions > 3_000_000
+    assert run.fault.function == "main"
+    assert "write of 4 bytes at 0x00000004" in run.fault.what
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'register int r0 __asm("r0") = 0x20; register int r1 __asm("r1") = 0x70000000;'
+        '__asm volatile("bkpt 0xab" :: "r"(r0), "r"(r1));',
+        "*(volatile unsigned *)0xE000ED04 = 1u << 28;"
+        '__asm volatile("mov sp, %0\\n isb" :: "r"(16));',
+        '__asm volatile("bx %0" :: "r"(0xFFFFFFF9));',
+    ],
+)
+def test_a_core_that_has_lost_its_way_is_a_fault_not_a_crash(on_board, wrong):
+    with pytest.raises(BadInput, match="at pc 0x"):
+        on_board(f"int main(void) {{ {wrong} return 0; }}").check()
+
+
 def test_firmware_that_never_returns_is_stopped_by_its_budget(on_board):
     run = on_board("int main(void) { print(\"in\"); for (;;) hal_put('.'); }", budget=50_000)
     assert 50_000 <= run.instructions < 50_100
