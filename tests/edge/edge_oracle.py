@@ -88,7 +88,7 @@ def c_compiler() -> list[str]:
 
 FLAGS = [
     "-std=c99",
-    "-O1",
+    "-O0",
     "-Wall",
     "-Wextra",
     "-Werror",
