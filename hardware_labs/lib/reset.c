@@ -4,9 +4,10 @@
 #include "registers.h"
 
 #define CPACR 0xE000ED88u
+#define VTOR 0xE000ED08u
 #define FPU_ON (0xFu << 20)
 
-extern uint32_t __data_start, __data_end, __data_load, __bss_start, __bss_end;
+extern uint32_t __vectors, __data_start, __data_end, __data_load, __bss_start, __bss_end;
 
 int main(void);
 void Reset_Handler(void);
@@ -21,6 +22,7 @@ static void set_up_memory(void) {
 }
 
 void Reset_Handler(void) {
+  REGISTER(VTOR) = (uint32_t)&__vectors; /* a boot loader may have left its own */
   REGISTER(CPACR) |= FPU_ON;
   __asm volatile("dsb\n\tisb" ::: "memory");
   uint32_t clock = hal_clock_start();

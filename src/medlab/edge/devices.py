@@ -152,7 +152,7 @@ class SystemControl(Registers):
     cycles, one for each instruction; a reading is as of the start of its block of instructions.
     """
 
-    AT, CPUID, ICSR, SHPR3 = 0xE000E000, 0xD00, 0xD04, 0xD20
+    AT, CPUID, ICSR, VTOR, SHPR3 = 0xE000E000, 0xD00, 0xD04, 0xD08, 0xD20
     CSR, RVR, CVR = 0x10, 0x14, 0x18
     ENABLE, TICKINT, COUNTFLAG = 1, 2, 1 << 16
     PENDSV, SYSTICK = 14, 15

@@ -124,7 +124,7 @@ class Machine:
         self._traced: int | None = None
         self._trace_from = NEVER
         self._leaving = False  # a handler has returned
-        self.exceptions = Exceptions(self.uc, flash.start)
+        self.exceptions = Exceptions(self.uc)
         self._set_up()
 
     # --- what devices may ask ---
@@ -217,7 +217,8 @@ class Machine:
             return self.exceptions.leave(pc)
         if number := self._due():
             self.system.pending.discard(number)
-            return self.exceptions.enter(number, self.system.priority(number), pc)
+            vectors = self.system.words.get(self.system.VTOR, self.flash.start)
+            return self.exceptions.enter(number, self.system.priority(number), pc, vectors)
         if self.read_memory(pc - 2, 2) == WFI:
             self._sleep()
         return pc

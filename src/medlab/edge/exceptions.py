@@ -27,9 +27,9 @@ FLOATS = [arm.UC_ARM_REG_S0 + i for i in range(16)]
 class Exceptions:
     """Which handlers are running, and the way into and out of them."""
 
-    def __init__(self, uc, vectors: int):
-        """Take unicorn's core and the address of the vector table."""
-        self.uc, self.vectors = uc, vectors
+    def __init__(self, uc):
+        """Take unicorn's core."""
+        self.uc = uc
         self.active: list[tuple[int, int]] = []  # number and priority, the innermost last
 
     def due(self, pending: dict[int, int]) -> int | None:
@@ -41,8 +41,11 @@ class Exceptions:
         limit = min(self.active[-1][1] if self.active else LOWEST, base or LOWEST)
         return number if priority < limit else None
 
-    def enter(self, number: int, priority: int, back: int) -> int:
-        """Push the frame and return the handler's address; back: where the program goes on."""
+    def enter(self, number: int, priority: int, back: int, vectors: int) -> int:
+        """Push the frame; return the handler's address, by the vector table at an address.
+
+        back: where the program goes on afterwards.
+        """
         control = self.uc.reg_read(arm.UC_ARM_REG_CONTROL)
         in_thread = not self.active
         from_psp = in_thread and control & SPSEL
@@ -53,7 +56,7 @@ class Exceptions:
         code |= (TO_THREAD if in_thread else 0) | (FROM_PSP if from_psp else 0)
         self.uc.reg_write(arm.UC_ARM_REG_LR, code)
         self.active.append((number, priority))
-        return self._word(self.vectors + 4 * number) & ~1
+        return self._word(vectors + 4 * number) & ~1
 
     def leave(self, code: int) -> int:
         """Take the frame that an EXC_RETURN value names; return where the program goes on."""

@@ -225,6 +225,23 @@ int main(void) {
     assert run.outcome.slept == pytest.approx(10_000_000, rel=0.01)
 
 
+def test_a_vector_table_that_was_moved_is_used(on_board):
+    code = """
+static uint32_t table[32] __attribute__((aligned(256)));
+static void moved(void) { print("moved"); }
+void PendSV_Handler(void) { print("first "); }
+int main(void) {
+  PEND(28);
+  __asm volatile("isb");
+  table[14] = (uint32_t)moved;
+  W(0xE000ED08) = (uint32_t)table;
+  PEND(28);
+  __asm volatile("isb");
+  return 0;
+}"""
+    assert on_board(HEAD + code).check().text == "first moved"
+
+
 def test_an_interrupt_that_nobody_handles_ends_where_a_debugger_finds_it(on_board):
     code = HEAD + 'int main(void) { PEND(28); __asm volatile("isb"); return 0; }'
     with pytest.raises(BadInput, match=r"sleeps for ever.*in Default_Handler"):
