@@ -153,6 +153,30 @@ def test_a_sum_of_branches_with_scales_of_their_own(micro, scales, zero_point, a
     assert_equal_to_tflite_micro(micro, maker, 60)
 
 
+@pytest.mark.parametrize("kind", ["MUL", "FULLY_CONNECTED", "CONV_2D"])
+def test_halves_fall_as_in_tflite_micro(micro, kind):
+    """The factor is 1/128 but for the last bit of a float: which way halves go depends on it."""
+    scale, weight = np.float32(0.05), np.float32(0.0137)
+    out = float(np.float32(scale * weight) * 128)
+    if kind == "MUL":
+        maker = Maker([1, 256], scale, 0)
+        other = maker.tensor([1, 256], weight, 0, np.repeat([64, -64, 32, 16], 64))
+        maker.add("MUL", [maker.input, other], [1, 256], out, 3)
+    else:
+        shape = [1, 1] if kind == "FULLY_CONNECTED" else [1, 1, 1, 1]
+        maker = Maker(shape, scale, 0)
+        make = dense if kind == "FULLY_CONNECTED" else convolve
+        options = {} if kind == "FULLY_CONNECTED" else {"kernel": (1, 1)}
+        make(maker, RNG(0), maker.input, 4, **options)
+        graph = maker.graph
+        graph.tensors[1].quantization.scale[:] = weight
+        graph.tensors[2].quantization.scale[:] = weight * scale
+        graph.tensors[maker.output].quantization.scale[:] = out
+        for tensor, values in ((1, np.int8([64, -64, 32, 16])), (2, np.zeros(4, np.int32))):
+            maker.model.buffers[graph.tensors[tensor].buffer].data = values.view(np.uint8)
+    assert_equal_to_tflite_micro(micro, maker, 256)
+
+
 def test_a_padding(micro):
     maker = Maker([1, 4, 5, 3], 0.05, 3)
     paddings = maker.whole([[0, 0], [1, 2], [0, 3], [0, 1]])

@@ -182,35 +182,40 @@ static inline void widen(int16_t *patch, const int8_t *in, int32_t groups)
     }
 }
 
-/* Widen three pixels' inputs, `step` bytes apart. */
-static ALONE void widen_three(int16_t *patch, const int8_t *in, int32_t step, int32_t groups)
-{
-    const int8_t *second = in + step, *third = in + 2 * step;
+/* Widen three pixels' inputs, `step` bytes apart; groups is at least 1. */
 #if DSP
-    const int8_t *end = in + 4 * groups;
+static ASSEMBLY void widen_three(int16_t *patch, const int8_t *in, int32_t step, int32_t groups)
+{
     __asm volatile(
+        ".syntax unified\n"
+        "push {r4-r9, lr}\n"
+        "mov r12, r2\n"
+        "add r2, r1, r2\n"
+        "add r12, r2, r12\n"
+        "add r3, r1, r3, lsl #2\n"
         "1:\n"
-        "ldr r7, [%1], #4\n"
-        "ldr r8, [%2], #4\n"
-        "ldr r9, [%3], #4\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r8, [r2], #4\n"
+        "ldr r9, [r12], #4\n"
         "sxtb16 r4, r7\n"
         "sxtb16 r5, r8\n"
         "sxtb16 r6, r9\n"
         "sxtb16 r7, r7, ror #8\n"
         "sxtb16 r8, r8, ror #8\n"
         "sxtb16 r9, r9, ror #8\n"
-        "cmp %1, %4\n"
-        "stmia %0!, {r4, r5, r6, r7, r8, r9}\n"
+        "cmp r1, r3\n"
+        "stmia.w r0!, {r4, r5, r6, r7, r8, r9}\n"
         "bne 1b\n"
-        : "+r"(patch), "+r"(in), "+r"(second), "+r"(third)
-        : "r"(end)
-        : "r4", "r5", "r6", "r7", "r8", "r9", "memory", "cc");
-#else
-    widen(patch, in, groups);
-    widen(patch + 2, second, groups);
-    widen(patch + 4, third, groups);
-#endif
+        "pop {r4-r9, pc}\n" ::: "memory");
 }
+#else
+static void widen_three(int16_t *patch, const int8_t *in, int32_t step, int32_t groups)
+{
+    widen(patch, in, groups);
+    widen(patch + 2, in + step, groups);
+    widen(patch + 4, in + 2 * step, groups);
+}
+#endif
 
 struct convolution {
     struct block block;

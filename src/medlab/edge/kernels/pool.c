@@ -35,6 +35,27 @@ static void average_four(const int8_t *at, int32_t rows, int32_t columns, const 
     out[2] = average((int32_t)even >> 16, count, p);
     out[3] = average((int32_t)odd >> 16, count, p);
 }
+
+/* The greater of each two bytes. */
+static inline uint32_t greater_bytes(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
+static void maximum_four(const int8_t *at, int32_t rows, int32_t columns, const struct pool *p, int8_t *out)
+{
+    int32_t step = (p->in_width - columns) * p->channels;
+    uint32_t most = (uint8_t)p->low * 0x01010101u;
+    for (; rows > 0; rows--, at += step)
+        for (int32_t x = columns; x > 0; x--, at += p->channels)
+            most = greater_bytes(most, load_word(at));
+    store_word(out, most);
+    if (p->high < 127)
+        for (int32_t i = 0; i < 4; i++)
+            out[i] = (int8_t)at_most(out[i], p->high);
+}
 #endif
 
 static int8_t average_of(const int8_t *at, int32_t rows, int32_t columns, const struct pool *p)
@@ -68,7 +89,9 @@ static ALONE void pool(const struct pool *p, const int8_t *in, int8_t *out,
             const int8_t *at = in + (top * p->in_width + left) * p->channels;
             int32_t c = p->channels;
 #if DSP
-            if (reduce == average_of && (bottom - top) * (right - left) <= 256)
+            for (; c >= 4 && reduce == maximum_of; c -= 4, at += 4, out += 4)
+                maximum_four(at, bottom - top, right - left, p, out);
+            if ((bottom - top) * (right - left) <= 256)
                 for (; c >= 4; c -= 4, at += 4, out += 4)
                     average_four(at, bottom - top, right - left, p, out);
 #endif

@@ -12,7 +12,7 @@ from medlab.edge.operators.weights import (
     pack_pairs,
     proven,
 )
-from medlab.edge.operators.window import Axis, axes, upright
+from medlab.edge.operators.window import Axis, axes, flattened
 
 KERNELS = ("rescale.c", "pairs.c", "convolution.c")
 
@@ -32,7 +32,7 @@ def lower(operator: Operator) -> Step:
     packed = safe and pack_pairs(safe)
     if not packed:
         return exact.step(operator, channels, (height, width), inputs, count, macs)
-    return _paired(operator, safe, packed, upright(height, width), macs)
+    return _paired(operator, safe, packed, flattened(height, width), macs)
 
 
 def block(name: str, channels: Channels, packed: tuple[np.ndarray, np.ndarray], stride: int):

@@ -129,9 +129,8 @@ def _factors(operator: Operator, inputs) -> tuple[list[tuple[int, int]], tuple[i
     if operator.kind == "ADD":
         twice = 2 * max(scales)
         reals, last = [s / twice for s in scales], twice / ((1 << EXTRA_BITS) * out)
-    else:  # in float32, as the interpreter does
-        product = np.float32(scales[0]) * np.float32(scales[1])
-        reals, last = [0, 0], float(product / np.float32(out))
+    else:
+        reals, last = [0, 0], scales[0] * scales[1] / out
     if last >= 1:
         raise refuse(operator, operator.output, "has too small a scale", "convert the model anew")
     factors = [fixed_point.quantise_multiplier(r) for r in reals]

@@ -65,6 +65,15 @@ def axes(operator: Operator, kernel: tuple[int, int], channels: int) -> tuple[Ax
     return found[0], found[1]
 
 
+def flattened(height: Axis, width: Axis) -> tuple[Axis, Axis]:
+    """Lay all pixels in one row where each output sees only its own input."""
+    count, alone = height.inputs * width.inputs, Axis(1, 1, 1, 1, 1, 0)
+    plain = all(a == Axis(a.inputs, a.inputs, 1, 1, a.dilation, 0) for a in (height, width))
+    if plain and count <= LARGEST:
+        return alone, Axis(count, count, 1, 1, 1, 0)
+    return upright(height, width)
+
+
 def upright(height: Axis, width: Axis) -> tuple[Axis, Axis]:
     """Turn a signal (height 1) so that its samples are rows: the bytes lie the same."""
     flat = Axis(1, 1, 1, 1, 1, 0)
