@@ -3,16 +3,23 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import edge_models as making
 import numpy as np
 import pytest
+import yaml
 
 from medlab.edge import boards, compile_model
 
 HEAD = '#include "hal.h"\n#include "print.h"\n#include "string.h"\n'
 QEMU = "qemu-system-arm"
 pytestmark = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
+
+MACHINES = {
+    "stm32f405": ("netduinoplus2", ["-serial", "null", "-serial", "stdio"]),
+    "mps2-an500": ("mps2-an500", ["-serial", "stdio"]),
+}
 
 WORK = """
 static unsigned char table[256];
@@ -31,10 +38,19 @@ int main(void) {
 }"""
 
 
+def a_board(name):
+    """A board that qemu has too; the Cortex-M7 is one that only these tests have."""
+    if name in boards.names():
+        return boards.load(name)
+    folder = Path(__file__).parent / name
+    return boards.Board(name, folder, **yaml.safe_load((folder / "board.yaml").read_text()))
+
+
 def in_qemu(firmware, log):
-    """Run the file on qemu's STM32F405 board; give output, status, addresses of instructions."""
-    command = [QEMU, "-M", "netduinoplus2", "-kernel", firmware.elf, "-display", "none"]
-    command += ["-monitor", "none", "-serial", "null", "-serial", "stdio"]
+    """Run the file on qemu's board; give output, status, addresses of instructions."""
+    machine, serial = MACHINES[firmware.board]
+    command = [QEMU, "-M", machine, "-kernel", firmware.elf, "-display", "none", *serial]
+    command += ["-monitor", "none"]
     command += ["-semihosting-config", "enable=on,target=native"]
     command += [*one_at_a_time(), "-d", "exec,nochain", "-D", log]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -49,10 +65,23 @@ def one_at_a_time():
     return ["-accel", "tcg,one-insn-per-tb=on"] if new else ["-singlestep"]
 
 
+@pytest.fixture(params=MACHINES)
+def built(request, tmp_path, zig):
+    """Build C text for a board that qemu has; give (board, firmware)."""
+
+    def building(code, others=(), **defines):
+        (tmp_path / "main.c").write_text(HEAD + code)
+        board = a_board(request.param)
+        # qemu's STM32F405 has no clock controller: both stay at the clock of reset.
+        defines = {"HAL_CLOCK_OF_RESET": 1} | defines
+        return board, board.build([tmp_path / "main.c", *others], tmp_path / "a.elf", defines, zig)
+
+    return building
+
+
 @pytest.mark.parametrize("status", [0, 3])
-def test_qemu_prints_and_counts_the_same(build, tmp_path, status):
-    # qemu's board has no clock controller, so both stay at the clock of reset.
-    board, firmware = build(WORK, defines={"HAL_CLOCK_OF_RESET": 1, "STATUS": status})
+def test_qemu_prints_and_counts_the_same(built, tmp_path, status):
+    board, firmware = built(WORK, STATUS=status)
     run = board.run(firmware)
     text, code, addresses = in_qemu(firmware, tmp_path / "log")
     assert (run.text, run.exit_status) == (text, code)
@@ -75,7 +104,7 @@ int main(void) {
 }"""
 
 
-def test_qemu_infers_the_same_in_as_many_instructions(tmp_path, zig):
+def test_qemu_infers_the_same_in_as_many_instructions(built, tmp_path):
     rng = np.random.default_rng(5)
     maker = making.Maker((1, 1, 24, 1))
     last = making.convolve(maker, rng, maker.input, 8, (1, 5), (1, 2), activation=making.RELU)
@@ -83,10 +112,7 @@ def test_qemu_infers_the_same_in_as_many_instructions(tmp_path, zig):
     making.convolve(maker, rng, last, 6, (1, 1))
     compile_model(maker.finish(), tmp_path)
     inputs = ",".join(map(str, rng.integers(-128, 128, 3 * 24)))
-    (tmp_path / "main.c").write_text(HEAD + INFER.replace("INPUTS", inputs))
-    board = boards.load("stm32f405")
-    sources = [tmp_path / "main.c", tmp_path / "model.c"]
-    firmware = board.build(sources, tmp_path / "a.elf", {"HAL_CLOCK_OF_RESET": 1}, zig)
+    board, firmware = built(INFER.replace("INPUTS", inputs), [tmp_path / "model.c"])
     run = board.run(firmware)
     text, status, addresses = in_qemu(firmware, tmp_path / "log")
     assert (run.text, run.exit_status) == (text, status)
@@ -125,8 +151,8 @@ int main(void) {
 }"""
 
 
-def test_qemu_enters_the_same_handlers_in_the_same_order(build, tmp_path):
-    board, firmware = build(HANDLERS, defines={"HAL_CLOCK_OF_RESET": 1})
+def test_qemu_enters_the_same_handlers_in_the_same_order(built, tmp_path):
+    board, firmware = built(HANDLERS)
     run = board.run(firmware)
     text, status, addresses = in_qemu(firmware, tmp_path / "log")
     assert run.text == text == "([])().[]10.50"
