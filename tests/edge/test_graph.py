@@ -1,5 +1,6 @@
 """What cannot be compiled is refused in one line that names operator, tensor and what to do."""
 
+import sys
 import time
 
 import numpy as np
@@ -134,6 +135,11 @@ def test_two_outputs_are_refused():
 @pytest.mark.parametrize("content", [b"", b"no model at all, only text", bytes(64)])
 def test_another_file_is_refused(content):
     assert "not a .tflite file" in refusal(content)
+
+
+def test_without_the_schema_a_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    assert "pip install 'medlab[edge]'" in refusal(small_model().finish())
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -132,8 +132,7 @@ def _bounded(count: int, limit: int, what: str) -> range:
 
 
 def _parse(content: bytes) -> Graph:
-    from ai_edge_litert import schema_py_generated as schema
-
+    schema = _schema()
     model = schema.Model.GetRootAs(content, 0)
     if model.SubgraphsLength() != 1:
         raise BadInput(
@@ -150,6 +149,14 @@ def _parse(content: bytes) -> Graph:
     )
     ends = [_ends(graph, "Inputs", tensors), _ends(graph, "Outputs", tensors)]
     return Graph(tensors, operators, *ends)
+
+
+def _schema():
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError:
+        raise BadInput("ai-edge-litert is not installed: pip install 'medlab[edge]'") from None
+    return schema_py_generated
 
 
 def _ends(graph, which: str, tensors: tuple[Tensor, ...]) -> Tensor:
