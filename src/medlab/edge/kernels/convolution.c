@@ -130,37 +130,38 @@ static inline void block(const int16_t *patch, const struct block *b, int8_t *ou
 #endif
 }
 #else
-static inline void store_pixel(int32_t x, int32_t y, const struct channel_pair *pair,
-                               const struct block *b, int8_t *out)
+static inline void store_pixel(int32_t a, int32_t b, const struct channel_pair *pair,
+                               const struct block *of, int8_t *out)
 {
-    int32_t a = pair->shifts & 255, other = pair->shifts >> 8;
-    int32_t doubled = (int32_t)((uint32_t)x - (uint32_t)y) >> 7; /* of B */
-    out[0] = (int8_t)rescale(y * 2, pair->multiplier[0], a, b->rounding * (1 << a), b->relu);
-    out[1] = (int8_t)rescale(doubled, pair->multiplier[1], other, b->rounding * (1 << other), b->relu);
+    int32_t shift_a = pair->shifts & 255, shift_b = pair->shifts >> 8, r = of->rounding;
+    out[0] = (int8_t)rescale(a * 2, pair->multiplier[0], shift_a, r * (1 << shift_a), of->relu);
+    out[1] = (int8_t)rescale(b * 2, pair->multiplier[1], shift_b, r * (1 << shift_b), of->relu);
 }
 
+/* Without such instructions it costs as little to take A and B out of their number: its upper byte is B,
+ * less one where A is negative. */
 static ALONE void block(const int16_t *patch, const struct block *b, int8_t *out)
 {
     const int8_t *w = b->weights;
     for (int32_t i = 0; i < b->pair_count; i++, out += 2) {
         const struct channel_pair *pair = &b->pairs[i];
         const int16_t *p = patch;
-        uint32_t x0 = (uint32_t)pair->x, x1 = x0, x2 = x0;
-        int32_t y0 = pair->y, y1 = y0, y2 = y0;
-        for (int32_t k = 0; k < 2 * b->groups; k++, w += 4, p += 6) {
+        int32_t a0 = pair->y, a1 = a0, a2 = a0;
+        int32_t b0 = (int32_t)((uint32_t)pair->x - (uint32_t)pair->y) >> 8, b1 = b0, b2 = b0;
+        for (int32_t k = 2 * b->groups; k > 0; k--, w += 4, p += 6) {
             for (int32_t j = 0; j < 2; j++) {
-                int32_t low = w[2 * j], both = (uint8_t)low + w[2 * j + 1] * 256;
-                x0 += (uint32_t)(p[j] * both);
-                x1 += (uint32_t)(p[2 + j] * both);
-                x2 += (uint32_t)(p[4 + j] * both);
-                y0 += p[j] * low;
-                y1 += p[2 + j] * low;
-                y2 += p[4 + j] * low;
+                int32_t wa = w[2 * j], wb = w[2 * j + 1] - (wa >> 31);
+                a0 += p[j] * wa;
+                a1 += p[2 + j] * wa;
+                a2 += p[4 + j] * wa;
+                b0 += p[j] * wb;
+                b1 += p[2 + j] * wb;
+                b2 += p[4 + j] * wb;
             }
         }
-        store_pixel((int32_t)x0, y0, pair, b, out);
-        store_pixel((int32_t)x1, y1, pair, b, out + b->channels);
-        store_pixel((int32_t)x2, y2, pair, b, out + 2 * b->channels);
+        store_pixel(a0, b0, pair, b, out);
+        store_pixel(a1, b1, pair, b, out + b->channels);
+        store_pixel(a2, b2, pair, b, out + 2 * b->channels);
     }
 }
 #endif
