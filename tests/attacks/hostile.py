@@ -5,6 +5,7 @@ class starts slowly; a file that is run alone has a class of its own attackers. 
 words such as @PORT@ stand for what only the class knows.
 """
 
+import contextlib
 import hashlib
 import html
 import json
@@ -14,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +79,28 @@ class Graded:
         return next(e for e in self.grades[name]["exercises"] if e["name"] == exercise)
 
 
+def _peak_bytes(grader: subprocess.Popen) -> int:
+    """Wait for a grader; return the memory of the largest process of it and its workers.
+
+    What wait4 says would count a learner's kernel too, once its parent has been waited for.
+    """
+    peak = 0
+    while grader.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            own = [psutil.Process(grader.pid), *psutil.Process(grader.pid).children()]
+            own = [p for p in own if "medlab.classroom.parent" not in p.cmdline()]
+            peak = max(peak, *(_high_water(p.pid) for p in own))
+        time.sleep(0.05)
+    return peak
+
+
+def _high_water(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
+
+
 class Class:
     """A course, submissions, and things outside that must stay as they are."""
 
@@ -118,11 +142,8 @@ class Class:
         before = self._outside()
         command = self.command(*options)
         grader = subprocess.Popen(command, cwd=cwd or self.folder, env=self.environment())
-        # Of this process and those it waited for, not of all that this test process ever ran.
-        _, status, used = os.wait4(grader.pid, 0)
-        grader.returncode = os.waitstatus_to_exitcode(status)
+        peak = _peak_bytes(grader)
         assert grader.returncode == 0
-        peak = used.ru_maxrss * 1024
         outside = [f"changed: {what}" for what in _differing(before, self._outside())]
         outside += self._connections() + left_behind(self.temporary)
         pages = {p.parent.name: p.read_text() for p in self.out.glob("feedback/*/*.html")}
