@@ -129,7 +129,7 @@ def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | N
 
     found = boards.load(name)
     folder = boards.application(app)
-    place = boards.build_folder() / name
+    place = boards.build_folder(folder, model) / name
     files = boards.sources(folder)
     if model:
         files.append(_compiled(model, place / f"{folder.name}-model"))

@@ -4,8 +4,10 @@ board.yaml names the core, clock and memory, what tells the chip from others, an
 emulation (devices.MODELS, with the addresses at which the chip has them).
 """
 
+import hashlib
 import importlib.util
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,9 +81,15 @@ def sources(folder: Path) -> list[Path]:
     return found
 
 
-def build_folder() -> Path:
-    """Return the folder for built firmware, which git ignores: build/firmware in the checkout."""
-    return find_hardware_labs().parent / "build" / "firmware"
+def build_folder(application: Path, model: Path | None = None) -> Path:
+    """Return the folder for built firmware, which git ignores: below build/ in the checkout.
+
+    Two applications of one name, or one with two models, may be built and run at once: each has a
+    folder of its own.
+    """
+    who = f"{application.resolve()}\n{model.resolve() if model else ''}"
+    key = hashlib.sha256(os.fsencode(who)).hexdigest()[:12]
+    return find_hardware_labs().parent / "build" / "firmware" / f"{application.name}-{key}"
 
 
 def load(name: str) -> "Board":
@@ -144,7 +152,11 @@ class Board:
         folders = dict.fromkeys([*(source.parent for source in sources), library, self.folder])
         _make_folder(out.parent)
         script = self.folder / "linker.ld"
-        compiler.link(self.core, [*sources, *own], out, script, library, list(folders), defines)
+        # Another process may be reading the last build of this file: it is replaced in one step.
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".building-") as unfinished:
+            made = Path(unfinished) / out.name
+            compiler.link(self.core, [*sources, *own], made, script, library, folders, defines)
+            made.replace(out)
         firmware = Firmware(out, self.name, compiler.name)
         self._check_fit(firmware)
         return firmware
@@ -221,6 +233,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise BadInput(f"cannot make the folder {folder}: {problem.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"cannot write into {folder}: make it writable, or name another with --out")
 
 
 def _need(module: str, package: str) -> None:

@@ -20,9 +20,9 @@ def board(*arguments, **environment):
 def app(tmp_path):
     """Write an application of one file; return its folder."""
 
-    def writing(body):
-        folder = tmp_path / "app"
-        folder.mkdir()
+    def writing(body, within="."):
+        folder = tmp_path / within / "app"
+        folder.mkdir(parents=True)
         (folder / "main.c").write_text(
             f'#include "hal.h"\n#include "print.h"\nint main(void) {{ {body} }}'
         )
@@ -57,6 +57,12 @@ def test_build_tells_file_sizes_and_compiler(app, tmp_path):
     assert (tmp_path / "a.elf").is_file()
     assert "bytes flash" in done.stdout
     assert "compiler: ziglang" in done.stdout
+
+
+def test_two_applications_of_one_name_do_not_share_a_file(app):
+    first, second = board("build", app("return 1;", "a")), board("build", app("return 2;", "b"))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stdout.splitlines()[0] != second.stdout.splitlines()[0]
 
 
 def test_profile_gives_every_figure_its_kind(app):
