@@ -28,7 +28,10 @@ LATER_PACKAGES = {
     "monai": "3D transforms and segmentation networks",
     "tensorflow": "int8 conversion for microcontrollers",
     "grad-cam": "heat maps of what a classifier looks at",
+    "ziglang": "firmware built without the vendor's compiler",
+    "unicorn": "firmware on emulated boards",
 }
+CPU_BUILDS = {"tensorflow": "tensorflow-cpu"}  # the same import, by another package
 
 # tool: (program names, what it enables)
 LATER_TOOLS = {
@@ -37,6 +40,7 @@ LATER_TOOLS = {
     "gcc-arm-none-eabi": (("arm-none-eabi-gcc",), "firmware built with the vendor's compiler"),
     "arduino-cli": (("arduino-cli",), "flashing Arduino boards"),
     "qemu-system-arm": (("qemu-system-arm",), "firmware in a second emulator, with interrupts"),
+    "pyocd": (("pyocd",), "flashing boards through a debug probe"),
     "st-flash": (("st-flash",), "flashing STM32 boards"),
     "docker": (("docker",), "building the containers of the cloud labs"),
     "nvidia-smi": (("nvidia-smi",), "training on a GPU"),
@@ -190,7 +194,7 @@ def _core_package(name: str, root: Path | None) -> Finding:
 
 
 def _optional_package(name: str, enables: str) -> Finding:
-    version = _version(name)
+    version = _version(name) or _version(CPU_BUILDS.get(name, name))
     return Finding("package", name, version, "ok" if version else "absent", enables)
 
 
