@@ -18,6 +18,8 @@ from pathlib import Path
 
 from medlab.classroom import linux, seccomp
 from medlab.datasets import cache
+from medlab.edge.boards import find_hardware_labs
+from medlab.errors import BadInput
 from medlab.files import folder_for_sockets
 
 # User ids that nobody else is known to use. In systemd's table 60578 to 61183 are unused (the ids
@@ -178,7 +180,7 @@ def _exact_bytes(folder: Path) -> int:
 
 
 def readable() -> list[str]:
-    """Return the paths outside that a kernel may read: system, Python, medlab, made data."""
+    """Return the paths outside that a kernel may read: system, Python, medlab, firmware, data."""
     own = Path(__file__).resolve().parents[1]
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     python = {str(Path(prefix, part)) for prefix in prefixes for part in PYTHON}
@@ -189,12 +191,21 @@ def readable() -> list[str]:
         libraries.add(site.getusersitepackages())
     data = str(cache.root().absolute())
     wanted = [*SYSTEM, *SETTINGS, *MORE_SETTINGS, *sorted(python | libraries), str(own), data]
+    wanted += map(str, filter(None, [hardware_labs()]))
     kept: list[str] = []
     for path in wanted:
         inside = any(Path(path).is_relative_to(other) for other in kept)
         if os.path.lexists(path) and not inside:
             kept.append(path)
     return kept
+
+
+def hardware_labs() -> Path | None:
+    """Return the folder of boards and firmware, from which kernels build; None where it is not."""
+    try:
+        return find_hardware_labs()
+    except BadInput:
+        return None
 
 
 def _show(path: Path, new_root: Path) -> None:

@@ -24,6 +24,7 @@ from nbformat.v4 import output_from_msg
 
 from medlab.classroom.answering import ANSWER
 from medlab.classroom.housing import Housing
+from medlab.classroom.jail import hardware_labs
 from medlab.classroom.warm import Forked, ParentGone
 from medlab.datasets import cache
 
@@ -391,7 +392,9 @@ def _environment(home: Path) -> dict[str, str]:
     user = {"USER": "learner", "LOGNAME": "learner"}
     defaults = {"MEDLAB_SCALE": "ci", "OMP_NUM_THREADS": "1"}
     data = {"MEDLAB_DATA": str(cache.root())}  # made data are read, not made again
-    return defaults | passed_on | own | user | data
+    labs = hardware_labs()
+    boards = {"MEDLAB_HARDWARE_LABS": str(labs)} if labs else {}
+    return defaults | passed_on | own | user | data | boards
 
 
 def _answer_text(reply: dict, limits: Limits) -> str:

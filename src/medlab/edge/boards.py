@@ -20,6 +20,7 @@ from medlab.errors import BadInput
 
 FOLDER = "hardware_labs"
 BUDGET = 1_000_000_000  # instructions: some ten seconds of emulation
+OUT = "firmware.elf"
 CORES = ("cortex-m4", "cortex-m7")
 PARTS = {
     "flash": {"at", "size"},
@@ -36,14 +37,15 @@ def find_hardware_labs(start: Path | None = None) -> Path:
 
     Looks at the environment variable MEDLAB_HARDWARE_LABS, which names that folder itself, then
     upwards from start (default: the working folder), then at the checkout from which medlab is
-    installed. Raises BadInput if none has it.
+    installed, then beside medlab's packages, where a wheel brings it. Raises BadInput if none has
+    it.
     """
     named = os.environ.get("MEDLAB_HARDWARE_LABS", "").strip()
     if named:
         return _named_labs(Path(named))
     here = (start or Path.cwd()).resolve()
-    checkout = Path(__file__).resolve().parents[3]
-    for folder in (here, *here.parents, checkout):
+    package = Path(__file__).resolve().parents[1]
+    for folder in (here, *here.parents, package.parents[1], package):
         if (folder / FOLDER / "boards").is_dir():
             return folder / FOLDER
     raise BadInput(
@@ -161,6 +163,27 @@ class Board:
         self._check_fit(firmware)
         return firmware
 
+    def build_text(
+        self,
+        files: Mapping[str, str],
+        defines: Mapping[str, object] | None = None,
+        compiler: toolchain.Toolchain | None = None,
+    ) -> bytes:
+        """Compile C given as text, {name of a file: its text}, and return the ELF file's content.
+
+        The same text gives the same bytes. Raises BadInput for what does not compile, with the
+        place as NAME:LINE:COLUMN.
+        """
+        _check_names(files)
+        with tempfile.TemporaryDirectory(prefix="firmware-") as made:
+            folder = Path(made).resolve()
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            try:
+                return self.build(sources(folder), folder / OUT, defines, compiler).elf.read_bytes()
+            except BadInput as problem:
+                raise BadInput(str(problem).replace(f"{folder}{os.sep}", "")) from None
+
     def run(
         self,
         firmware,
@@ -226,6 +249,16 @@ class Board:
                     f"{firmware.elf.name}: section {section.name} at 0x{section.address:08x} lies "
                     f"outside the memory of {self.name}: put it into .text, .rodata, .data or .bss"
                 )
+
+
+def _check_names(files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        if Path(name).name != name or Path(name).suffix not in (".c", ".h"):
+            raise BadInput(f"{name!r} is no name of a C file: one like kernel.c or kernel.h")
+        if not isinstance(text, str):
+            raise BadInput(f"{name} must be text, not {type(text).__name__}")
+    if not any(name.endswith(".c") for name in files):
+        raise BadInput("there is no C file: give at least one, such as {'main.c': '...'}")
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """A linked program: what its ELF file says about sections, functions and memory."""
 
 import bisect
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -41,6 +42,18 @@ class Firmware:
     elf: Path
     board: str
     compiler: str
+    content: bytes | None = field(
+        default=None, repr=False
+    )  # in place of the file, if there is none
+
+    @classmethod
+    def from_bytes(cls, elf: bytes, board: str, compiler: str = "unknown") -> "Firmware":
+        """Return the firmware whose ELF file has this content.
+
+        It is read when it is asked for something. That can take for ever if somebody made it to do
+        harm: apart.run looks at such firmware in a process of its own.
+        """
+        return cls(Path("firmware.elf"), board, compiler, bytes(elf))
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
@@ -103,9 +116,12 @@ class Firmware:
         found = sorted(self._read(_symbols), key=lambda symbol: (symbol[1], symbol[4]))
         return tuple(Symbol(n, at, size) for n, at, size, kind, _ in found if kind == wanted)
 
+    def _open(self):
+        return self.elf.open("rb") if self.content is None else io.BytesIO(self.content)
+
     def _read(self, part):
         try:
-            with self.elf.open("rb") as file:
+            with self._open() as file:
                 return list(part(ELFFile(file)))
         except OSError as problem:
             raise BadInput(f"cannot read {self.elf}: {problem.strerror}") from None

@@ -4,12 +4,14 @@ Both are told the same: C11, no C library, -O2. Zig's cache lies in medlab's own
 written elsewhere. MEDLAB_TOOLCHAIN=gcc or zig picks one.
 """
 
+import contextlib
 import importlib.util
 import os
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +21,7 @@ import platformdirs
 from medlab.errors import BadInput
 
 GCC = "arm-none-eabi-gcc"
+PROCESSORS = 4  # at most, for one compiler
 CORE_FLAGS = {
     "gcc": {
         "cortex-m4": "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16",
@@ -71,9 +74,10 @@ class Toolchain:
         command += ["-T", str(script.resolve()), *LINK.split(), *OWN_LINK[self.kind].split()]
         command += ["-o", str(out.resolve())]
         # A linker script's INCLUDE is looked for in the working folder: zig passes -L on to nobody.
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=_environment(), cwd=library
-        )
+        with _few_processors():
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=_environment(), cwd=library
+            )
         if done.returncode:
             raise BadInput(f"{self.name} cannot build {out.name}: {_first_error(done.stderr)}")
 
@@ -108,6 +112,23 @@ def _zig() -> Toolchain | None:
         return None
     command = (sys.executable, "-m", "ziglang", "cc")
     return Toolchain("zig", command, f"ziglang {metadata.version('ziglang')} (clang)")
+
+
+@contextlib.contextmanager
+def _few_processors() -> Iterator[None]:
+    """Let what is started meanwhile see few processors: zig has a thread for each, jails count them.
+
+    Which ones is left to chance, so that a class does not compile on the same four.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, random.sample(sorted(allowed), min(PROCESSORS, len(allowed))))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from medlab.edge import boards, toolchain
+from medlab.edge.firmware import Firmware
 from medlab.errors import BadInput
 
 ALL = ("nrf52840", "stm32f405", "stm32h7")
@@ -93,6 +94,14 @@ def test_hardware_labs_above_the_working_folder_comes_first(tmp_path, monkeypatc
     assert boards.find_hardware_labs(tmp_path) == tmp_path / "hardware_labs"
 
 
+def test_an_installed_wheel_brings_hardware_labs_beside_its_packages(tmp_path, monkeypatch):
+    monkeypatch.delenv("MEDLAB_HARDWARE_LABS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wheel" / "medlab" / "hardware_labs" / "boards").mkdir(parents=True)
+    monkeypatch.setattr(boards, "__file__", str(tmp_path / "wheel/medlab/edge/boards.py"))
+    assert boards.find_hardware_labs() == tmp_path / "wheel/medlab/hardware_labs"
+
+
 def test_an_environment_variable_that_names_no_hardware_labs_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDLAB_HARDWARE_LABS", str(tmp_path))
     with pytest.raises(BadInput, match=r"MEDLAB_HARDWARE_LABS names .* no boards/"):
@@ -129,6 +138,48 @@ def test_a_program_that_does_not_compile_is_one_line_with_file_and_reason(build)
     with pytest.raises(BadInput, match=r"main\.c:5.*error.*nowhere") as told:
         build("int main(void) { return nowhere; }")
     assert "\n" not in str(told.value)
+
+
+FILES = {
+    "main.c": '#include "print.h"\n#include "twice.h"\nint main(void) { return twice(21); }\n',
+    "twice.c": '#include "twice.h"\nint twice(int x) { return N * x; }\n',
+    "twice.h": "int twice(int x);\n",
+}
+
+
+def test_firmware_is_built_from_text_into_bytes_that_run(zig):
+    board = boards.load("stm32f405")
+    elf = board.build_text(FILES, {"N": 2}, zig)
+    firmware = Firmware.from_bytes(elf, board.name, zig.name)
+    assert board.run(firmware).exit_status == 42
+    assert board.build_text(FILES, {"N": 2}, zig) == elf
+
+
+def test_what_is_wrong_in_a_text_is_one_line_with_its_name_and_without_a_folder(zig):
+    spoilt = FILES | {"twice.c": "int twice(int x) { return y; }\n"}
+    with pytest.raises(BadInput, match=r": twice\.c:1:27: error: .*'y'") as told:
+        boards.load("stm32f405").build_text(spoilt, compiler=zig)
+    assert "firmware-" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "there is no C file"),
+        ({"a.h": ""}, "there is no C file"),
+        ({"../a.c": ""}, "'../a.c' is no name of a C file"),
+        ({"a.txt": ""}, "'a.txt' is no name of a C file"),
+        ({"a.c": None}, "a.c must be text, not NoneType"),
+    ],
+)
+def test_text_without_a_proper_name_is_refused(zig, files, says):
+    with pytest.raises(BadInput, match=says):
+        boards.load("stm32f405").build_text(files, compiler=zig)
+
+
+def test_bytes_that_are_no_firmware_are_one_line():
+    with pytest.raises(BadInput, match="no ELF file"):
+        boards.load("stm32f405").run(Firmware.from_bytes(b"not an ELF file", "stm32f405"))
 
 
 @pytest.mark.parametrize("module", ["unicorn", "capstone"])

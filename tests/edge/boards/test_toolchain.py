@@ -1,6 +1,8 @@
 """Compilers: found, named, missed."""
 
 import importlib.util
+import os
+import sys
 
 import pytest
 
@@ -68,3 +70,16 @@ def test_zig_keeps_its_cache_with_medlabs_own(monkeypatch, tmp_path):
     environment = toolchain._environment()
     assert environment["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "medlab" / "zig")
     assert environment["ZIG_LOCAL_CACHE_DIR"] == environment["ZIG_GLOBAL_CACHE_DIR"]
+
+
+COUNT = "import os, sys; sys.exit(f'error: {len(os.sched_getaffinity(0))} processors')"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="processors cannot be chosen here")
+def test_a_compiler_sees_few_processors_since_jails_count_its_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "PROCESSORS", 1)
+    before = os.sched_getaffinity(0)
+    counting = toolchain.Toolchain("zig", (sys.executable, "-c", COUNT), "counting")
+    with pytest.raises(BadInput, match="error: 1 processors"):
+        counting.link("cortex-m4", [], tmp_path / "a.elf", tmp_path / "a.ld", tmp_path)
+    assert os.sched_getaffinity(0) == before
