@@ -203,6 +203,7 @@ class Board:
         from medlab.edge.run import Run
 
         machine, outcome = emulator.run(lambda: self.machine(firmware, feed, watch), budget)
+        machine.release()
         return Run(self, firmware, _sent(machine), _used(machine), budget, outcome)
 
     def machine(self, firmware, feed: Sequence[int] = (), watch: Sequence[str] = ()):
@@ -210,6 +211,8 @@ class Board:
         from medlab.edge.emulator import Machine
 
         _check_watched(firmware, watch)
+        self._check_fit(firmware)
+        self._check_loadable(firmware)
         machine = Machine(self.core, self.flash_range, self.ram_range, self._devices())
         for device in machine.devices:
             if hasattr(device, "feed"):
@@ -249,6 +252,15 @@ class Board:
                     f"{firmware.elf.name}: section {section.name} at 0x{section.address:08x} lies "
                     f"outside the memory of {self.name}: put it into .text, .rodata, .data or .bss"
                 )
+
+    def _check_loadable(self, firmware) -> None:
+        for address, content in firmware.segments:
+            last = address + len(content) - 1
+            if address not in self.flash_range or last not in self.flash_range:
+                raise BadInput(f"{firmware.elf.name} does not fit into the flash of {self.name}")
+        limit, top = (firmware.symbols.get(f"__stack_{end}", 0) for end in ("limit", "top"))
+        if limit not in self.ram_range or not limit < top <= self.ram_range.stop:
+            raise BadInput(f"{firmware.elf.name} has no stack: link it by the board's linker.ld")
 
 
 def _check_names(files: Mapping[str, str]) -> None:

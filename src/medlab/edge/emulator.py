@@ -23,6 +23,7 @@ CORES = {  # unicorn's model, and the CPUID that the core gives as its name
     "cortex-m4": (arm.UC_CPU_ARM_CORTEX_M4, 0x410FC241),
     "cortex-m7": (arm.UC_CPU_ARM_CORTEX_M7, 0x411FC272),
 }
+TRANSLATED = 32 << 20  # bytes for translated code; unicorn's own gigabyte is more than jails give
 NEVER = 0xFFFFFFFE  # an address that no program reaches
 PAINT = b"\xa5"
 WFI = b"\x30\xbf"
@@ -110,6 +111,7 @@ class Machine:
         model, cpuid = CORES[core]
         self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.uc.ctl_set_cpu_model(model)
+        self.uc.ctl_set_tcg_buffer_size(TRANSLATED)
         self.system = SystemControl(cpuid)
         self.devices = [self.system, *devices]
         self.flash, self.ram = flash, ram
@@ -176,6 +178,13 @@ class Machine:
     def trace_from(self, instructions: int) -> None:
         """After so many instructions follow the rest singly, so that a fault knows its own."""
         self._trace_from = instructions
+
+    def release(self) -> None:
+        """Give the core's memory back; what devices and the outcome know stays.
+
+        Core and machine know each other, so that without this they wait for a collection.
+        """
+        self.uc = self.exceptions = None
 
     # --- running ---
 
@@ -397,7 +406,9 @@ def run(make: Callable[[], Machine], budget: int) -> tuple[Machine, Outcome]:
     outcome = machine.run(budget)
     if outcome.fault is None or machine.last_block is None:
         return machine, outcome
-    machine, before = make(), outcome.instructions - machine.last_block.count
+    before = outcome.instructions - machine.last_block.count
+    machine.release()
+    machine = make()
     machine.trace_from(before)
     outcome = machine.run(budget)
     _take_back_unreached(outcome, machine.last_block)

@@ -116,7 +116,7 @@ def _zig() -> Toolchain | None:
 
 @contextlib.contextmanager
 def _few_processors() -> Iterator[None]:
-    """Let what is started meanwhile see few processors: zig has a thread for each, jails count them.
+    """Let what is started meanwhile see few processors: zig has a thread for each, jails count.
 
     Which ones is left to chance, so that a class does not compile on the same four.
     """
