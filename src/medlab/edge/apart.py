@@ -32,6 +32,7 @@ class Seen:
     """What a run showed: the plain figures of run.Run."""
 
     text: str  # what was sent to the serial port
+    trace: list[tuple[int, str]]  # the same by character, each with its cycle
     exit_status: int | None  # None where the firmware did not come to its end
     fault: str | None  # what stopped the core, and where
     out_of_budget: bool
@@ -51,12 +52,13 @@ def run(
     budget: int = BUDGET,
     watch: Sequence[str] = (),
     seconds: float = SECONDS,
+    rises: Sequence[int] = (),
 ) -> Seen:
     """Run the ELF file with this content on a board, from reset to its end.
 
-    feed, budget and watch are those of Board.run. Raises BadInput for what is no firmware of this
-    board, for one without a watched function, and for one that the emulator does not survive or
-    does not finish within seconds of wall-clock time.
+    feed, budget, watch and rises are those of Board.run. Raises BadInput for what is no firmware of
+    this board, for one without a watched function, and for one that the emulator does not survive
+    or does not finish within seconds of wall-clock time.
     """
     if not isinstance(elf, bytes) or len(elf) > LARGEST_ELF:
         raise BadInput(f"a firmware is at most {LARGEST_ELF / 1e6:g} MB of bytes: build it again")
@@ -66,6 +68,7 @@ def run(
         "feed": [int(sample) for sample in feed],
         "budget": budget,
         "watch": list(watch),
+        "rises": [int(cycle) for cycle in rises],
     }
     with _lock:
         answer = _ask(json.dumps(asked), seconds)
@@ -144,11 +147,12 @@ def _answer(asked: dict) -> dict:
         return {"problem": f"this is no firmware that can be read ({type(error).__name__})"}
 
 
-def _emulate(board: str, elf: str, feed: list, budget: int, watch: list) -> Seen:
+def _emulate(board: str, elf: str, feed: list, budget: int, watch: list, rises: list) -> Seen:
     firmware = Firmware.from_bytes(base64.b64decode(elf), board)
-    seen = boards.load(board).run(firmware, feed, budget, watch)
+    seen = boards.load(board).run(firmware, feed, budget, watch, rises)
     return Seen(
         text=seen.text,
+        trace=seen.trace,
         exit_status=seen.exit_status,
         fault=str(seen.fault) if seen.fault else None,
         out_of_budget=seen.outcome.out_of_budget,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -190,23 +191,32 @@ class Board:
         feed: Sequence[int] = (),
         budget: int = BUDGET,
         watch: Sequence[str] = (),
+        rises: Sequence[int] = (),
     ):
         """Run firmware on the emulated board, from reset to its end; return Run.
 
         feed: the sensor's samples, whole numbers from -32768 to 65535; after them the sensor has
         stopped. budget: instructions after which a firmware that goes on is stopped. watch: names
-        of functions whose calls are counted one by one.
+        of functions whose calls are counted one by one. rises: the cycles at which the board's line
+        rises, which asks for an interrupt.
         """
         _need("unicorn", "unicorn")
         _need("capstone", "capstone")
         from medlab.edge import emulator
         from medlab.edge.run import Run
 
-        machine, outcome = emulator.run(lambda: self.machine(firmware, feed, watch), budget)
+        machine, outcome = emulator.run(lambda: self.machine(firmware, feed, watch, rises), budget)
         machine.release()
-        return Run(self, firmware, _sent(machine), _used(machine), budget, outcome)
+        sent = _sent(machine)
+        return Run(self, firmware, sent.text, sent.at, _used(machine), budget, outcome)
 
-    def machine(self, firmware, feed: Sequence[int] = (), watch: Sequence[str] = ()):
+    def machine(
+        self,
+        firmware,
+        feed: Sequence[int] = (),
+        watch: Sequence[str] = (),
+        rises: Sequence[int] = (),
+    ):
         """Return the emulated board with firmware in its flash, ready to run once."""
         from medlab.edge.emulator import Machine
 
@@ -214,11 +224,18 @@ class Board:
         self._check_fit(firmware)
         self._check_loadable(firmware)
         machine = Machine(self.core, self.flash_range, self.ram_range, self._devices())
+        self._set_rises(machine, rises)
         for device in machine.devices:
             if hasattr(device, "feed"):
                 device.feed.samples = list(feed)
         machine.load(firmware, watch)
         return machine
+
+    def _set_rises(self, machine, rises: Sequence[int]) -> None:
+        if len(rises) and not machine.system.lines:
+            raise BadInput(f"{self.name} has no line that could rise: take another board")
+        for line in machine.system.lines:
+            line.rises = sorted(map(int, rises))
 
     @cached_property
     def flash_range(self) -> range:
@@ -295,10 +312,17 @@ def _check_watched(firmware, watch: Sequence[str]) -> None:
         )
 
 
-def _sent(machine) -> bytes:
+class _Sent(NamedTuple):
+    text: bytes
+    at: tuple[int, ...]  # the cycle of each byte
+
+
+def _sent(machine) -> _Sent:
     from medlab.edge.devices import Serial
 
-    return b"".join(bytes(d.sent) for d in machine.devices if isinstance(d, Serial))
+    ports = [device for device in machine.devices if isinstance(device, Serial)]
+    at = (cycle for port in ports for cycle in port.sent_at)
+    return _Sent(b"".join(bytes(port.sent) for port in ports), tuple(at))
 
 
 def _used(machine) -> int:

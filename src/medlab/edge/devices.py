@@ -2,8 +2,8 @@
 
 A device answers reads and writes of its registers, in words at offsets from its address. Time
 passes in instructions alone: a byte is sent, a sample converted and a flash sector erased at once.
-Not covered: interrupts of devices other than SysTick, DMA other than the converter's, errors
-on the serial line.
+Not covered: interrupts of devices other than SysTick and the alarm line, DMA other than the
+converter's, errors on the serial line.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 PAGE = 0x1000
+FIRST_INTERRUPT = 16  # exception number of a chip's interrupt 0
 WORD = 0xFFFFFFFF
 
 
@@ -57,15 +58,20 @@ class Registers:
 
 
 class Serial(Registers):
-    """A serial port that is always ready to send; `sent` holds what was."""
+    """A serial port that is always ready to send; `sent` holds what was, `sent_at` the cycles.
+
+    The cycle is that at the end of the block of instructions that sent the byte.
+    """
 
     def __init__(self, at: int, status: int, data: int, ready: int, size: int = 0x400):
         super().__init__(at, size, always={status: ready})
         self.data, self.sent = data, bytearray()
+        self.sent_at: list[int] = []
 
     def write(self, offset: int, value: int) -> None:
         if offset == self.data:
             self.sent.append(value & 0xFF)
+            self.sent_at.append(self.machine.cycles())
         super().write(offset, value)
 
 
@@ -145,11 +151,52 @@ class ConverterIntoMemory(Registers):
             self.words[self.END] = 1
 
 
-class SystemControl(Registers):
-    """The core's own page: its name, SysTick, and which of its interrupts are pending.
+class Line(Registers):
+    """A pin whose rising edges ask for an interrupt, through a controller such as ST's EXTI.
 
-    Source: Armv7-M Architecture Reference Manual, B3.2 and B3.3. SysTick counts the machine's
-    cycles, one for each instruction; a reading is as of the start of its block of instructions.
+    Its bit in the register pending is set by an edge that the register rising selects, and cleared
+    by writing a one; while it is set and the register mask lets it through, it asks. An edge that
+    comes while the bit is still set leaves no trace of its own. Source: RM0090, 12.
+    """
+
+    def __init__(self, at: int, bit: int, interrupt: int, mask: int, rising: int, pending: int):
+        """Take an address, the pin's bit, the interrupt's number, offsets of three registers."""
+        super().__init__(at)
+        self.bit, self.number = 1 << bit, FIRST_INTERRUPT + interrupt
+        self.mask, self.rising, self.pending = mask, rising, pending
+        self.rises: list[int] = []  # the cycles at which the pin will rise, in order
+        self.risen = 0
+
+    def write(self, offset: int, value: int) -> None:
+        self.rise(self.machine.cycles())
+        if offset == self.pending:
+            value = self.words.get(offset, 0) & ~value
+        super().write(offset, value)
+
+    def rise(self, now: int) -> bool:
+        """Let the edges up to now happen; return whether one of them newly asks."""
+        before = self.risen
+        while self.risen < len(self.rises) and self.rises[self.risen] <= now:
+            self.risen += 1
+        if self.risen == before or not self.words.get(self.rising, 0) & self.bit:
+            return False
+        self.words[self.pending] = self.words.get(self.pending, 0) | self.bit
+        return self.asks()
+
+    def asks(self) -> bool:
+        """Tell whether the line asks for its interrupt now."""
+        return bool(self.words.get(self.pending, 0) & self.words.get(self.mask, 0) & self.bit)
+
+    def next_rise(self) -> int | None:
+        """Return the cycle of the next edge; None after the last one."""
+        return self.rises[self.risen] if self.risen < len(self.rises) else None
+
+
+class SystemControl(Registers):
+    """The core's own page: its name, SysTick, and which interrupts are enabled and pending.
+
+    Source: Armv7-M Architecture Reference Manual, B3.2 to B3.4. SysTick counts the machine's
+    cycles, one for each instruction; a reading is as of the end of its block of instructions.
     """
 
     AT, CPUID, ICSR, VTOR, SHPR3 = 0xE000E000, 0xD00, 0xD04, 0xD08, 0xD20
@@ -158,6 +205,8 @@ class SystemControl(Registers):
     PENDSV, SYSTICK = 14, 15
     SETS = ((1 << 28, PENDSV), (1 << 26, SYSTICK))  # bits of ICSR
     CLEARS = ((1 << 27, PENDSV), (1 << 25, SYSTICK))
+    ISER, ICER, ISPR, ICPR, IPR = 0x100, 0x180, 0x200, 0x280, 0x400  # of the interrupt controller
+    MOST = 240  # interrupts that it can have
 
     def __init__(self, cpuid: int):
         super().__init__(self.AT, PAGE)
@@ -166,8 +215,12 @@ class SystemControl(Registers):
         self.wraps_read = 0  # wraps that a reading of COUNTFLAG has told
         self.wraps_pended = 0  # wraps that have made the interrupt pending
         self.pending: set[int] = set()
+        self.enabled = {self.PENDSV, self.SYSTICK}
+        self.lines: list[Line] = []
 
     def read(self, offset: int) -> int:
+        if self._is_controller(offset):
+            return self._read_controller(offset)
         if offset == self.CPUID:
             return self.cpuid
         if offset == self.CVR:
@@ -182,7 +235,10 @@ class SystemControl(Registers):
     def write(self, offset: int, value: int) -> None:
         self.tick()
         was_on = self._on()
-        super().write(offset, value)
+        if self._is_controller(offset):
+            self._write_controller(offset, value)
+        else:
+            super().write(offset, value)
         if offset == self.CVR or (offset == self.CSR and self._on() and not was_on):
             self.started = self.machine.cycles()
             self.wraps_read = self.wraps_pended = 0
@@ -192,26 +248,69 @@ class SystemControl(Registers):
         self.machine.look_at_interrupts()
 
     def tick(self) -> None:
-        """Make SysTick's interrupt pending if it has wrapped since the last look."""
+        """Make pending what has asked since the last look: SysTick's wrap, a line's edge."""
+        for line in self.lines:
+            if line.rise(self.machine.cycles()):
+                self.pending.add(line.number)
         if self._on() and self._wraps() > self.wraps_pended:
             self.wraps_pended = self._wraps()
             if self.words.get(self.CSR, 0) & self.TICKINT:
                 self.pending.add(self.SYSTICK)
 
     def priorities(self) -> dict[int, int]:
-        """Return the priority of each pending interrupt; 0 is the highest."""
-        return {number: self.priority(number) for number in self.pending}
+        """Return the priority of each enabled pending interrupt; 0 is the highest."""
+        return {number: self.priority(number) for number in self.pending & self.enabled}
+
+    def left(self, number: int) -> None:
+        """Make a handler's interrupt pending again if its line still asks."""
+        self.pending.update(
+            line.number for line in self.lines if line.number == number and line.asks()
+        )
 
     def priority(self, number: int) -> int:
-        """Return an interrupt's priority, as set in SHPR3."""
+        """Return an interrupt's priority, as set in SHPR3 or IPR."""
+        if number >= FIRST_INTERRUPT:
+            at = number - FIRST_INTERRUPT
+            return self.words.get(self.IPR + (at & ~3), 0) >> 8 * (at & 3) & 0xFF
         shift = {self.PENDSV: 16, self.SYSTICK: 24}[number]
         return self.words.get(self.SHPR3, 0) >> shift & 0xFF
 
-    def next_wrap(self) -> int | None:
-        """Return the cycle at which SysTick's interrupt becomes pending; None if it never will."""
+    def next_event(self) -> int | None:
+        """Return the cycle of the next wrap of SysTick or edge of a line; None if none comes."""
+        rises = [line.next_rise() for line in self.lines]
+        return min((at for at in (self._next_wrap(), *rises) if at is not None), default=None)
+
+    def _next_wrap(self) -> int | None:
         if not self._on() or not self.words.get(self.CSR, 0) & self.TICKINT:
             return None
         return self.started + (self._wraps() + 1) * self._period()
+
+    def _is_controller(self, offset: int) -> bool:
+        return self.ISER <= offset < self.IPR
+
+    def _numbers(self, offset: int) -> range:
+        """Return the exception numbers of the 32 interrupts that a word stands for."""
+        first = FIRST_INTERRUPT + 8 * (offset & 0x7F)
+        return range(first, min(first + 32, FIRST_INTERRUPT + self.MOST))
+
+    def _read_controller(self, offset: int) -> int:
+        self.tick()
+        which = {self.ISER: self.enabled, self.ICER: self.enabled}
+        which |= {self.ISPR: self.pending, self.ICPR: self.pending}
+        found = which.get(offset & ~0x7F, set())
+        return sum(1 << i for i, number in enumerate(self._numbers(offset)) if number in found)
+
+    def _write_controller(self, offset: int, value: int) -> None:
+        named = {n for i, n in enumerate(self._numbers(offset)) if value >> i & 1}
+        kind = offset & ~0x7F
+        if kind == self.ISER:
+            self.enabled |= named
+        elif kind == self.ICER:
+            self.enabled -= named
+        elif kind == self.ISPR:
+            self.pending |= named
+        elif kind == self.ICPR:
+            self.pending -= named
 
     def _on(self) -> bool:
         return bool(self.words.get(self.CSR, 0) & self.ENABLE) and self._period() > 1
@@ -469,6 +568,7 @@ MODELS = {
     "serial": Serial,
     "converter": Converter,
     "converter-into-memory": ConverterIntoMemory,
+    "line": Line,
     "flash-f4": FlashF4,
     "flash-h7": FlashH7,
     "flash-nrf": FlashNrf,

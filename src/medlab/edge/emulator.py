@@ -3,8 +3,8 @@
 Counts instructions exactly: every block of instructions is decoded once, and counted each time it
 runs. A conditional instruction counts whether or not its condition holds, as it does in qemu.
 What is *not* covered: code in RAM that rewrites itself at the same length, interrupts other than
-SysTick and PendSV (exceptions.py), the memory protection unit, caches, wait states and everything
-else that takes time.
+SysTick, PendSV and those of a line (exceptions.py), the memory protection unit, caches, wait states
+and everything else that takes time.
 """
 
 import struct
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import unicorn
 from unicorn import arm_const as arm
 
-from medlab.edge.devices import PAGE, FlashController, Refused, Registers, SystemControl
+from medlab.edge.devices import PAGE, FlashController, Line, Refused, Registers, SystemControl
 from medlab.edge.exceptions import Exceptions
 from medlab.edge.firmware import Firmware
 
@@ -114,6 +114,7 @@ class Machine:
         self.uc.ctl_set_tcg_buffer_size(TRANSLATED)
         self.system = SystemControl(cpuid)
         self.devices = [self.system, *devices]
+        self.system.lines = [device for device in devices if isinstance(device, Line)]
         self.flash, self.ram = flash, ram
         self.flash_controller = next((d for d in devices if isinstance(d, FlashController)), None)
         self.outcome = Outcome()
@@ -223,7 +224,9 @@ class Machine:
         if self._leaving:
             self._leaving = False
             self.look_at_interrupts()
-            return self.exceptions.leave(pc)
+            number, back = self.exceptions.leave(pc)
+            self.system.left(number)
+            return back
         if number := self._due():
             self.system.pending.discard(number)
             vectors = self.system.words.get(self.system.VTOR, self.flash.start)
@@ -233,14 +236,14 @@ class Machine:
         return pc
 
     def _sleep(self) -> None:
-        if self.system.pending:
-            return
-        wake = self.system.next_wrap()
-        if wake is None:
-            self._stop("sleeps for ever: WFI, and SysTick is not set to wake the core")
-        else:
-            self.outcome.slept += wake - self.cycles()
-            self.look_at_interrupts()
+        while not self.system.priorities():
+            wake = self.system.next_event()
+            if wake is None:
+                self._stop("sleeps for ever: WFI, and no interrupt is set to wake the core")
+                return
+            self.outcome.slept += max(0, wake - self.cycles())
+            self.system.tick()
+        self.look_at_interrupts()
 
     def look_at_interrupts(self) -> None:
         """See before the next block whether an interrupt is due."""
@@ -258,10 +261,11 @@ class Machine:
         if self.outcome.out_of_budget or done >= self._trace_from or self._due():
             self.uc.emu_stop()
             return True
-        wrap = self.system.next_wrap()
-        tick = self._budget if wrap is None else wrap - self.outcome.slept
+        event = self.system.next_event()
+        wake = self._budget if event is None else event - self.outcome.slept
         # What is pending but masked may be let in by any block.
-        self._deadline = 0 if self.system.pending else min(self._budget, self._trace_from, tick)
+        held = self.system.priorities()
+        self._deadline = 0 if held else min(self._budget, self._trace_from, wake)
         return False
 
     def _stop(self, what: str) -> None:

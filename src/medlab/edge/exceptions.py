@@ -1,11 +1,11 @@
-"""Interrupt handlers: SysTick and PendSV, entered and left as the core does it.
+"""Interrupt handlers: SysTick, PendSV and a line's, entered and left as the core does it.
 
 unicorn runs instructions and knows no interrupts. So the frame is pushed here, the handler is
 entered through the vector table, and a branch to an EXC_RETURN value brings the frame back. An
 interrupt is taken between blocks of instructions, never within one. It takes no cycles, and the
 floating-point registers are saved at once, not lazily.
 Source: Armv7-M Architecture Reference Manual, B1.5.
-Not covered: SVC, faults as exceptions, and interrupts of devices.
+Not covered: SVC, faults as exceptions, and interrupts of devices other than a line.
 """
 
 import struct
@@ -58,15 +58,18 @@ class Exceptions:
         self.active.append((number, priority))
         return self._word(vectors + 4 * number) & ~1
 
-    def leave(self, code: int) -> int:
-        """Take the frame that an EXC_RETURN value names; return where the program goes on."""
-        self.active.pop()
+    def leave(self, code: int) -> tuple[int, int]:
+        """Take the frame that an EXC_RETURN value names.
+
+        Returns the number of the handler that was left, and where the program goes on.
+        """
+        number, _ = self.active.pop()
         with_floats = not code & NO_FLOAT
         control = self.uc.reg_read(arm.UC_ARM_REG_CONTROL) & ~(SPSEL | FPCA)
         control |= (SPSEL if code & FROM_PSP else 0) | (FPCA if with_floats else 0)
         self.uc.reg_write(arm.UC_ARM_REG_CONTROL, control)
         self._set_number(self.active[-1][0] if self.active else 0)
-        return self._pop(with_floats)
+        return number, self._pop(with_floats)
 
     def _push(self, back: int, with_floats: int) -> None:
         stack = self.uc.reg_read(arm.UC_ARM_REG_SP)

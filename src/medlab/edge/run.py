@@ -18,6 +18,7 @@ class Run:
     board: Board
     firmware: Firmware
     uart: bytes  # all that was sent to the serial port
+    uart_at: tuple[int, ...]  # the cycle of each byte: instructions run and cycles slept until then
     samples_used: int  # how many samples of the feed the firmware has read
     budget: int
     outcome: Outcome
@@ -68,6 +69,11 @@ class Run:
     def cycles(self) -> cycles.Estimate:
         """An estimate of the clock cycles of the instructions, without sleep."""
         return cycles.estimate(self.board.core, self.outcome.blocks)
+
+    @property
+    def trace(self) -> list[tuple[int, str]]:
+        """What was sent to the serial port, a character for each byte, each with its cycle."""
+        return list(zip(self.uart_at, self.uart.decode("latin-1"), strict=True))
 
     def check(self) -> "Run":
         """Return this run; raise BadInput with the reason if the firmware did not end."""

@@ -30,8 +30,8 @@ def build(tmp_path, zig):
 def on_board(build):
     """Build C text and run it; give the Run."""
 
-    def running(code, board="stm32f405", feed=(), budget=2_000_000, watch=(), **how):
+    def running(code, board="stm32f405", feed=(), budget=2_000_000, watch=(), rises=(), **how):
         found, firmware = build(code, board, **how)
-        return found.run(firmware, feed, budget, watch)
+        return found.run(firmware, feed, budget, watch, rises)
 
     return running

@@ -253,3 +253,111 @@ def test_a_fault_in_a_handler_is_told(on_board):
     run = on_board(HEAD + handler + 'int main(void) { PEND(28); __asm volatile("isb"); return 0; }')
     assert run.fault.function == "PendSV_Handler"
     assert "0x60000000" in run.fault.what
+
+
+# --- a line: an interrupt from outside ---
+
+LINE = (
+    HEAD
+    + """
+#define EXTI(offset) W(0x40013C00 + (offset))
+#define CLEAR_LINE() (EXTI(0x14) = 1u)
+#define LINE_ON(priority) \\
+  (EXTI(0x00) = 1u, EXTI(0x08) = 1u, W(0xE000E404) = (uint32_t)(priority) << 16, \\
+   W(0xE000E100) = 1u << 6)
+"""
+)
+COUNTING_LINE = LINE + 'void EXTI0_Handler(void) { CLEAR_LINE(); pends++; print("!"); }\n'
+SLEEPING = """
+int main(void) {
+  LINE_ON(0);
+  while (pends < 3) __asm volatile("wfi");
+  return 0;
+}"""
+BUSY = """
+int main(void) {
+  LINE_ON(0);
+  while (pends < 3) { }
+  return 0;
+}"""
+
+
+@pytest.mark.parametrize("code", [SLEEPING, BUSY], ids=["asleep", "busy"])
+def test_a_rising_line_enters_its_handler_at_once(on_board, code):
+    rises = [5_000, 9_001, 20_000]
+    run = on_board(COUNTING_LINE + code, rises=rises).check()
+    assert run.text == "!!!"
+    late = [answer - rise for rise, answer in zip(rises, run.uart_at, strict=True)]
+    assert all(0 < cycles < 60 for cycles in late), late
+
+
+def test_a_line_that_rises_twice_while_masked_is_answered_once(on_board):
+    code = """
+int main(void) {
+  LINE_ON(0);
+  __asm volatile("cpsid i");
+  for (volatile int i = 0; i < 1000; i++) {}
+  __asm volatile("cpsie i\\n isb");
+  print(".");
+  return pends;
+}"""
+    run = on_board(COUNTING_LINE + code, rises=[2_000, 3_000]).check()
+    assert (run.text, run.exit_status) == ("!.", 1)
+
+
+def test_a_line_that_nobody_let_in_is_silent(on_board):
+    code = """
+int main(void) {
+  if (STEPS > 0) EXTI(0x08) = 1u;
+  if (STEPS > 1) EXTI(0x00) = 1u;
+  if (STEPS > 2) W(0xE000E100) = 1u << 6;
+  for (volatile int i = 0; i < 2000; i++) {}
+  return pends + (int)EXTI(0x14) * 10;
+}"""
+    status = [
+        on_board(COUNTING_LINE + code, rises=[2_000], defines={"STEPS": n}).check().exit_status
+        for n in range(4)
+    ]
+    assert status == [0, 10, 10, 1]
+
+
+def test_a_line_that_is_not_cleared_comes_back(on_board):
+    code = """
+void EXTI0_Handler(void) { if (++pends == 3) CLEAR_LINE(); }
+int main(void) {
+  LINE_ON(0);
+  for (volatile int i = 0; i < 2000; i++) {}
+  return pends;
+}"""
+    assert on_board(LINE + code, rises=[2_000]).check().exit_status == 3
+
+
+@pytest.mark.parametrize(("line", "tick", "said"), [(0x20, 0x10, "[]!"), (0x10, 0x20, "[!]")])
+def test_a_line_breaks_into_what_is_less_urgent(on_board, line, tick, said):
+    code = """
+void SysTick_Handler(void) {
+  W(0xE000E010) = 0;
+  print("[");
+  W(0xE000E200) = 1u << 6; /* as if the line had risen */
+  __asm volatile("isb");
+  print("]");
+}
+int main(void) {
+  PRIORITIES(0xF0, TICK);
+  LINE_ON(LINE);
+  PEND(26);
+  __asm volatile("isb");
+  return 0;
+}"""
+    run = on_board(COUNTING_LINE + code, defines={"LINE": line, "TICK": tick}).check()
+    assert run.text == said
+
+
+def test_a_board_without_a_line_says_so(on_board):
+    with pytest.raises(BadInput, match="nrf52840 has no line"):
+        on_board("int main(void) { return 0; }", "nrf52840", rises=[1])
+
+
+def test_a_core_that_waits_for_a_line_that_never_rises_is_told(on_board):
+    with pytest.raises(BadInput, match="sleeps for ever"):
+        on_board(COUNTING_LINE + SLEEPING, rises=[5_000]).check()

@@ -158,3 +158,48 @@ def test_qemu_enters_the_same_handlers_in_the_same_order(built, tmp_path):
     assert run.text == text == "([])().[]10.50"
     assert (run.exit_status, status) == (0, 0)
     assert run.instructions == len(addresses)
+
+
+INTERRUPT = """
+#define W(address) (*(volatile uint32_t *)(address))
+#define SEND(number) (W(0xE000E200) = 1u << (number))
+static int sent;
+void Default_Handler(void);
+static void handler(void) {
+  print("{");
+  if (!sent++) W(0xE000ED04) = 1u << 28;
+  if (sent == 2) SEND(6);
+  __asm volatile("isb");
+  print("}");
+}
+void PendSV_Handler(void) {
+  print("(");
+  SEND(6);
+  __asm volatile("isb");
+  print(")");
+}
+static uint32_t table[16 + 82] __attribute__((aligned(512)));
+int main(void) {
+  memcpy(table, (const void *)W(0xE000ED08), sizeof table);
+  table[16 + 6] = (uint32_t)handler;
+  W(0xE000ED08) = (uint32_t)table;
+  W(0xE000ED20) = 0xF0u << 16;
+  W(0xE000E404) = 0x20u << 16;
+  SEND(6);
+  __asm volatile("isb");
+  print(".");
+  W(0xE000E100) = 1u << 6;
+  __asm volatile("isb");
+  print_hex(W(0xE000E100));
+  print_hex(W(0xE000E200));
+  return 0;
+}"""
+
+
+def test_qemu_sends_a_chip_s_interrupt_to_its_handler_in_the_same_order(built, tmp_path):
+    board, firmware = built(INTERRUPT)
+    run = board.run(firmware)
+    text, status, addresses = in_qemu(firmware, tmp_path / "log")
+    assert run.text == text == ".{}({}{})0x000000400x00000000"
+    assert (run.exit_status, status) == (0, 0)
+    assert run.instructions == len(addresses)
