@@ -3,6 +3,7 @@
 import contextlib
 import re
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import papermill
 import pytest
 
 from medlab.classroom.engine import Judged, MedlabEngine
-from medlab.course import find_course, load_syllabus, load_unit
+from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
 from medlab.course.build import text_of
 
@@ -36,7 +37,14 @@ def mistakes():
                 yield pytest.param(slug, mistake, id=name.replace(" ", "-"))
 
 
-def judged(slug, made) -> Judged:
+def up_to(slug, exercise) -> Unit:
+    """Leave out of a unit what comes after an exercise's last test: its points are known then."""
+    cells, roles = unit_of(slug).cells, ("exercise", "check", "hidden")
+    last = max(i for i, cell in enumerate(cells) if cell.name == exercise and cell.role in roles)
+    return replace(unit_of(slug), cells=cells[: last + 1])
+
+
+def judged(unit, made) -> Judged:
     """Let a notebook sit, through papermill with medlab as its engine."""
     papermill.engines.papermill_engines.register("medlab", MedlabEngine)
     delivered = []
@@ -48,16 +56,16 @@ def judged(slug, made) -> Judged:
             parameters={"SEED": 11},
             engine_name="medlab",
             progress_bar=False,
-            unit=unit_of(slug),
+            unit=unit,
             key=KEY,
             deliver=delivered.append,
         )
     return delivered[0]
 
 
-def with_answers(slug, answers=()):
-    solved = {exercise.name: exercise.solution for exercise in unit_of(slug).exercises}
-    return answered(unit_of(slug), solved | dict(answers))
+def with_answers(unit, answers=()):
+    solved = {exercise.name: exercise.solution for exercise in unit.exercises}
+    return answered(unit, solved | dict(answers))
 
 
 def points(result: Judged) -> dict[str, int]:
@@ -66,7 +74,7 @@ def points(result: Judged) -> dict[str, int]:
 
 @every_unit
 def test_an_untouched_notebook_scores_nothing_and_shows_no_error(slug):
-    result = judged(slug, notebook(unit_of(slug), LEARNER))
+    result = judged(unit_of(slug), notebook(unit_of(slug), LEARNER))
     assert set(points(result).values()) == {0}
     assert {r.status for r in result.exercises} == {"not attempted"}
     kinds = {o.output_type for cell in result.notebook.cells for o in cell.get("outputs", [])}
@@ -75,7 +83,7 @@ def test_an_untouched_notebook_scores_nothing_and_shows_no_error(slug):
 
 @every_unit
 def test_a_solved_notebook_scores_everything(slug):
-    result = judged(slug, with_answers(slug))
+    result = judged(unit_of(slug), with_answers(unit_of(slug)))
     assert points(result) == {e.name: e.points for e in unit_of(slug).exercises}
     assert [r.message for r in result.exercises if r.status == "failed"] == []
     assert result.notes == []
@@ -83,7 +91,8 @@ def test_a_solved_notebook_scores_everything(slug):
 
 @pytest.mark.parametrize(("slug", "mistake"), list(mistakes()))
 def test_a_mistake_keeps_what_it_says_and_is_named(slug, mistake):
-    result = judged(slug, with_answers(slug, {mistake.exercise: mistake.source}))
+    unit = up_to(slug, mistake.exercise)
+    result = judged(unit, with_answers(unit, {mistake.exercise: mistake.source}))
     by_name = {r.name: r for r in result.exercises}
     found = by_name[mistake.exercise]
     assert found.points == mistake.keeps, [(t.about, t.message) for t in found.tests]

@@ -1,0 +1,205 @@
+"""The ECG monitor: what its firmware costs on an emulated STM32F405, and what its model says.
+
+    python benchmarks/ecg_monitor.py              # recorded
+    python benchmarks/ecg_monitor.py --quick      # fewer windows, no training; recorded nowhere
+
+The float network is trained again by tools/train_ecg_monitor.py, as that made the committed int8
+model. Record 100 of MIT-BIH is run whole where MEDLAB_REALDATA names a folder with ecg/mitdb.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from record import record
+
+from medlab.datasets import ecg
+from medlab.edge import boards, toolchain
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge" / "monitor"))
+import edge_oracle
+import monitor_runs as runs
+
+BOARD, COUNT = "stm32f405", 1000
+NORMAL = frozenset("NLRej")
+PACKAGES = ("unicorn", "ziglang", "tflite-micro", "tensorflow", "wfdb")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    compiler = toolchain.find()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        found = firmware_figures(folder, compiler)
+        found += [equal_classes(folder, toolchain.find(), 50 if quick else COUNT)]
+        found += [] if quick else f1_figures()
+        found += record_100(folder, compiler, 60 * runs.RATE if quick else None)
+    if quick:
+        print(json.dumps({f["name"]: f["value"] for f in found}, indent=2))
+    else:
+        record(__file__, found, versions() | {compiler.kind: compiler.name})
+
+
+def versions() -> dict[str, str]:
+    """Return what the packages are; TensorFlow goes by one of two names."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = metadata.version(f"{name}-cpu")
+    return found
+
+
+def figure(name, value, unit, kind, how) -> dict:
+    return {"name": name, "value": value, "unit": unit, "kind": kind, "how": how}
+
+
+def heard(folder: Path, compiler, feed, name: str = "monitor"):
+    """Run the monitor on samples; return the run and what it said."""
+    firmware = runs.build(BOARD, folder / name, compiler)
+    watched = ["model_invoke", "monitor_add"]
+    run = boards.load(BOARD).run(firmware, [int(x) for x in feed], 10**12, watched).check()
+    return run, runs.said(run)
+
+
+def firmware_figures(folder: Path, compiler) -> list[dict]:
+    """Return flash, RAM, stack and instructions on a minute of one generated patient."""
+    ecg.make(folder / "patient", seed=3, patients=1, seconds=60)
+    feed = ecg.read_record(folder / "patient", "300").digital[:, 0]
+    run, said = heard(folder, compiler, feed)
+    count = len(said.judged)
+    how = f"one minute of a generated patient, {count} beats; {compiler.name} -O2, {BOARD} emulated"
+    whole = f"the whole firmware with model and start-up; {compiler.name} -O2"
+    inference = statistics.median_low(run.calls["model_invoke"])
+    sample = statistics.median_low(run.calls["monitor_add"])
+    return [
+        figure("flash_bytes", run.firmware.flash_bytes, "bytes", "exact", whole),
+        figure("ram_bytes", run.firmware.ram_bytes, "bytes", "exact", f"{whole}; no stack"),
+        figure("stack_bytes", run.stack_bytes, "bytes", "exact", f"painted; {how}"),
+        figure("instructions_per_inference", inference, "1", "exact", f"median; {how}"),
+        figure("instructions_per_sample", sample, "1", "exact", f"median, no beat due; {how}"),
+        figure(
+            "instructions_per_beat",
+            round(run.instructions / count),
+            "1",
+            "exact",
+            f"all of the run by its beats: sampling, finding, normalising, model, printing; {how}",
+        ),
+    ]
+
+
+def equal_classes(folder: Path, compiler, count: int) -> dict:
+    """Return how many windows get the same class from the board as from tflite-micro."""
+    ecg.make(folder / "windows", seed=41, patients=12, seconds=120, ectopy=2)
+    rows = []
+    for name in ecg.record_names(folder / "windows"):
+        got = ecg.read_record(folder / "windows", name)
+        signal = got.digital[:, 0].astype(int)
+        starts = got.beats()[0] - runs.BEFORE
+        rows += [signal[s : s + runs.LENGTH] for s in starts if 0 <= s <= len(signal) - runs.LENGTH]
+    rows = np.random.default_rng(0).permutation(np.stack(rows))[:count]
+    oracle = edge_oracle.TfliteMicro()
+    wanted = oracle.run(runs.MODEL.read_bytes(), runs.normalised(rows)).argmax(axis=1)
+    oracle.close()
+    sources = [runs.MONITOR / "window.c", Path(runs.__file__).with_name("windows.c")]
+    firmware = runs.build(BOARD, folder / "equal", compiler, sources=sources)
+    run = boards.load(BOARD).run(firmware, rows.ravel().tolist(), 10**12).check()
+    got = [np.argmax([int(value) for value in line.split()]) for line in run.text.splitlines()]
+    equal = sum(int(a == b) for a, b in zip(got, wanted, strict=True))
+    how = f"{count} windows of 12 generated patients; {BOARD} emulated against tflite-micro"
+    return figure(f"equal_classes_of_{count}", equal, "1", "exact", how)
+
+
+def f1_figures() -> list[dict]:
+    """Return macro-F1 of the committed int8 model and of the float network it was made from."""
+    import train_ecg_monitor as training
+
+    steps, classes = training.read_windows(training.SEED, training.PATIENTS, training.SHIFTS)
+    tested, truth = training.read_windows(training.SEED + 1000, training.TEST_PATIENTS, 0)
+    training.keras.utils.set_random_seed(training.SEED)
+    network = training.train(steps, classes)
+    as_float = network.predict(training.to_input(tested), 256, 0).argmax(1)
+    as_int8 = training.ask_int8(runs.MODEL.read_bytes(), tested)
+    scores = [macro_f1(truth, found) for found in (as_float, as_int8)]
+    how = f"{len(truth)} windows of {training.TEST_PATIENTS} generated patients, none trained on"
+    trained = f"{how}; trained again with the seed of tools/train_ecg_monitor.py"
+    committed = f"{how}; the committed model.tflite, reference kernels"
+    return [
+        figure("macro_f1_float", round(scores[0], 4), "1", "host", trained),
+        figure("macro_f1_int8", round(scores[1], 4), "1", "host", committed),
+        figure("macro_f1_lost", round(100 * (scores[0] - scores[1]), 2), "points", "host", how),
+    ]
+
+
+def macro_f1(truth: np.ndarray, found: np.ndarray) -> float:
+    pairs = [(truth == i, found == i) for i in range(len(runs.CLASSES))]
+    return float(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in pairs]))
+
+
+def record_100(folder: Path, compiler, last: int | None) -> list[dict]:
+    """Return how MIT-BIH's record 100 is heard; nothing where it is not there."""
+    place = Path(os.environ.get("MEDLAB_REALDATA", "")) / "ecg" / "mitdb"
+    if not os.environ.get("MEDLAB_REALDATA") or not (place / "100.dat").is_file():
+        print("record 100 is left out: MEDLAB_REALDATA names no folder with ecg/mitdb/100.dat")
+        return []
+    real = ecg.read_record(place, "100")
+    _, said = heard(folder, compiler, real.digital[:last, 0], "record-100")
+    beats, symbols = real.beats()
+    end = len(real.signal[:last]) - runs.RATE
+    first = 4 * runs.RATE
+    found = [beat.sample for beat in said.beats]
+    sensitivity, predictivity = runs.score(found, beats, first, end)
+    how = f"MIT-BIH record 100, MLII, {end / runs.RATE / 60:.0f} min, {BOARD} emulated; the .atr"
+    names = {beat.sample: beat.name for beat in said.judged}
+    pairs = runs.matched(list(names), [b for b in beats if first <= b <= end])
+    symbol_at = dict(zip(beats.tolist(), symbols, strict=True))
+    called = [(names[got] == "N", symbol_at[true]) for got, true in pairs]
+    normal = [is_normal for is_normal, symbol in called if symbol in NORMAL]
+    early = [not is_normal for is_normal, symbol in called if symbol == "A"]
+    figures = [
+        figure("record_100/sensitivity", round(sensitivity, 4), "1", "emulated", f"{how}, 150 ms"),
+        figure(
+            "record_100/predictivity", round(predictivity, 4), "1", "emulated", f"{how}, 150 ms"
+        ),
+        figure(
+            "record_100/called_normal",
+            round(float(np.mean([is_normal for is_normal, _ in called])), 4),
+            "1",
+            "emulated",
+            f"share of {len(called)} judged beats; {how}",
+        ),
+        figure(
+            "record_100/normal_called_normal",
+            round(float(np.mean(normal)), 4),
+            "1",
+            "emulated",
+            f"share of {len(normal)} beats that the cardiologists call normal; {how}",
+        ),
+        figure(
+            "record_100/refused",
+            len(said.refused),
+            "1",
+            "emulated",
+            f"beats without a prediction; alarms: {len(said.alarms)}; {how}",
+        ),
+    ]
+    if early:
+        share = round(float(np.mean(early)), 4)
+        how = f"share of {len(early)} atrial premature beats not called normal; {how}"
+        figures.append(figure("record_100/premature_not_normal", share, "1", "emulated", how))
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What benchmarks/microcontroller.py and bit_exactness.py are made of."""
