@@ -19,6 +19,10 @@ void hal_put(char byte);
 /* Read the next sample of the sensor. Return 1, or 0 if none came: the sensor has stopped. */
 int hal_sense(int16_t *sample);
 
+/* Return 1 while the sensor's front end says that an electrode has come off, else 0; 0 also where
+   its line is not wired. */
+int hal_lead_off(void);
+
 /* Erase the flash sector that holds an address to 0xFF. Return 0, or -1 if that failed. */
 int hal_flash_erase(uint32_t address);
 

@@ -21,6 +21,8 @@ void systick_start(uint32_t cycles) {
   REGISTER(SYST_CSR) = ENABLE | CORE_CLOCK;
 }
 
+void systick_interrupt(void) { REGISTER(SYST_CSR) |= TICKINT; }
+
 uint32_t systick_left(void) { return REGISTER(SYST_CVR); }
 
 uint32_t systick_between(uint32_t earlier, uint32_t later) {

@@ -9,6 +9,9 @@
 /* Start counting; wrap after so many cycles (2 to SYSTICK_LONGEST). */
 void systick_start(uint32_t cycles);
 
+/* Call SysTick_Handler, which the application brings, at every wrap from now on. */
+void systick_interrupt(void);
+
 /* The cycles that are left until the next wrap. */
 uint32_t systick_left(void);
 

@@ -4,6 +4,8 @@
 #include "registers.h"
 
 #define P1_OUTSET 0x50000808u
+#define P1_IN 0x50000810u
+#define P1_PIN_CNF(pin) (0x50000A00u + 4 * (pin))
 #define P1_DIRSET 0x50000818u
 #define UART_STARTTX 0x40002008u
 #define UART_TXDRDY 0x4000211Cu
@@ -29,6 +31,10 @@
 #define BAUD_115200 0x01D7E000u
 #define AIN2 3u /* the board's A0 */
 
+/* The board's D11 and D10. */
+#define LEAD_OFF_PINS (1u << 1 | 1u << 2)
+#define INPUT_PULLED_DOWN (1u << 2)
+
 /* The core runs at 64 MHz from reset on. */
 uint32_t hal_clock_start(void) { return 64000000u; }
 
@@ -37,6 +43,8 @@ static volatile int16_t converted;
 void hal_start(void) {
   REGISTER(P1_OUTSET) = 1u << 3;
   REGISTER(P1_DIRSET) = 1u << 3;
+  REGISTER(P1_PIN_CNF(1)) = INPUT_PULLED_DOWN;
+  REGISTER(P1_PIN_CNF(2)) = INPUT_PULLED_DOWN;
   REGISTER(UART_PSELTXD) = TX_PIN;
   REGISTER(UART_BAUDRATE) = BAUD_115200;
   REGISTER(UART_ENABLE) = 4u;
@@ -66,6 +74,8 @@ int hal_sense(int16_t *sample) {
   *sample = converted;
   return 1;
 }
+
+int hal_lead_off(void) { return (REGISTER(P1_IN) & LEAD_OFF_PINS) != 0; }
 
 #define READ_ONLY 0u
 #define WRITE 1u

@@ -15,6 +15,8 @@
 #define FLASH_CR 0x40023C10u
 #define GPIOA_MODER 0x40020000u
 #define GPIOA_AFRL 0x40020020u
+#define GPIOB_PUPDR 0x4002040Cu
+#define GPIOB_IDR 0x40020410u
 #define USART2_SR 0x40004400u
 #define USART2_DR 0x40004404u
 #define USART2_BRR 0x40004408u
@@ -46,13 +48,16 @@ uint32_t hal_clock_start(void) {
 
 static uint32_t serial_clock_hz(void) { return hal_clock_hz == FULL_HZ ? FULL_HZ / 4 : RESET_HZ; }
 
-/* Serial port on PA2; sensor on PA1, the ADC's channel 1. */
+#define LEAD_OFF_PINS (1u << 0 | 1u << 1)
+
+/* Serial port on PA2; sensor on PA1, the ADC's channel 1; lead off on PB0 and PB1, pulled down. */
 void hal_start(void) {
-  REGISTER(RCC_AHB1ENR) |= 1u;
+  REGISTER(RCC_AHB1ENR) |= 1u | 1u << 1;
   REGISTER(RCC_APB1ENR) |= 1u << 17;
   REGISTER(RCC_APB2ENR) |= 1u << 8;
   REGISTER(GPIOA_MODER) = (REGISTER(GPIOA_MODER) & ~(15u << 2)) | 3u << 2 | 2u << 4;
   REGISTER(GPIOA_AFRL) = (REGISTER(GPIOA_AFRL) & ~(15u << 8)) | 7u << 8;
+  REGISTER(GPIOB_PUPDR) = (REGISTER(GPIOB_PUPDR) & ~15u) | 10u;
   REGISTER(USART2_BRR) = (serial_clock_hz() + 115200 / 2) / 115200;
   REGISTER(USART2_CR1) = 1u << 13 | 1u << 3;
   REGISTER(ADC_CCR) = 1u << 16;
@@ -70,6 +75,8 @@ int hal_sense(int16_t *sample) {
   *sample = (int16_t)REGISTER(ADC1_DR);
   return 1;
 }
+
+int hal_lead_off(void) { return (REGISTER(GPIOB_IDR) & LEAD_OFF_PINS) != 0; }
 
 #define FLASH_START 0x08000000u
 #define FLASH_PG 1u

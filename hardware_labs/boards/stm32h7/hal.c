@@ -17,6 +17,9 @@
 #define PWR_CSR1 0x58024804u
 #define PWR_CR3 0x5802480Cu
 #define PWR_D3CR 0x58024818u
+#define GPIOA_MODER 0x58020000u
+#define GPIOA_PUPDR 0x5802000Cu
+#define GPIOA_IDR 0x58020010u
 #define GPIOD_MODER 0x58020C00u
 #define GPIOD_AFRH 0x58020C24u
 #define USART3_CR1 0x40004800u
@@ -91,12 +94,17 @@ uint32_t hal_clock_start(void) {
   return RESET_HZ;
 }
 
-/* Serial port on PD8; sensor on PA3, the ADC's channel 15, with 12 bits. */
+#define LEAD_OFF_PINS (1u << 5 | 1u << 6)
+
+/* Serial port on PD8; sensor on PA3, the ADC's channel 15, with 12 bits; lead off on PA5 and PA6,
+   inputs pulled down. */
 void hal_start(void) {
   uint32_t bus_hz = hal_clock_hz == FULL_HZ ? FULL_HZ / 4 : RESET_HZ;
   REGISTER(RCC_AHB4ENR) |= 1u | 1u << 3;
   REGISTER(RCC_AHB1ENR) |= 1u << 5;
   REGISTER(RCC_APB1LENR) |= 1u << 18;
+  REGISTER(GPIOA_MODER) &= ~(15u << 10);
+  REGISTER(GPIOA_PUPDR) = (REGISTER(GPIOA_PUPDR) & ~(15u << 10)) | 10u << 10;
   REGISTER(GPIOD_MODER) = (REGISTER(GPIOD_MODER) & ~(3u << 16)) | 2u << 16;
   REGISTER(GPIOD_AFRH) = (REGISTER(GPIOD_AFRH) & ~15u) | 7u;
   REGISTER(USART3_BRR) = (bus_hz + 115200 / 2) / 115200;
@@ -122,6 +130,8 @@ int hal_sense(int16_t *sample) {
   *sample = (int16_t)REGISTER(ADC1_DR);
   return 1;
 }
+
+int hal_lead_off(void) { return (REGISTER(GPIOA_IDR) & LEAD_OFF_PINS) != 0; }
 
 #define FLASH_START 0x08000000u
 #define BANK_BYTES 0x100000u

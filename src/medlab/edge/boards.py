@@ -192,20 +192,24 @@ class Board:
         budget: int = BUDGET,
         watch: Sequence[str] = (),
         rises: Sequence[int] = (),
+        lead_off: Sequence[range] = (),
     ):
         """Run firmware on the emulated board, from reset to its end; return Run.
 
         feed: the sensor's samples, whole numbers from -32768 to 65535; after them the sensor has
         stopped. budget: instructions after which a firmware that goes on is stopped. watch: names
         of functions whose calls are counted one by one. rises: the cycles at which the board's line
-        rises, which asks for an interrupt.
+        rises, which asks for an interrupt. lead_off: numbers of samples, from 0, at which the
+        sensor's front end says that an electrode is off.
         """
         _need("unicorn", "unicorn")
         _need("capstone", "capstone")
         from medlab.edge import emulator
         from medlab.edge.run import Run
 
-        machine, outcome = emulator.run(lambda: self.machine(firmware, feed, watch, rises), budget)
+        machine, outcome = emulator.run(
+            lambda: self.machine(firmware, feed, watch, rises, lead_off), budget
+        )
         machine.release()
         sent = _sent(machine)
         return Run(self, firmware, sent.text, sent.at, _used(machine), budget, outcome)
@@ -216,8 +220,10 @@ class Board:
         feed: Sequence[int] = (),
         watch: Sequence[str] = (),
         rises: Sequence[int] = (),
+        lead_off: Sequence[range] = (),
     ):
         """Return the emulated board with firmware in its flash, ready to run once."""
+        from medlab.edge.devices import Feed
         from medlab.edge.emulator import Machine
 
         _check_watched(firmware, watch)
@@ -225,9 +231,10 @@ class Board:
         self._check_loadable(firmware)
         machine = Machine(self.core, self.flash_range, self.ram_range, self._devices())
         self._set_rises(machine, rises)
+        given = Feed(feed, lead_off)
         for device in machine.devices:
             if hasattr(device, "feed"):
-                device.feed.samples = list(feed)
+                device.feed = given
         machine.load(firmware, watch)
         return machine
 
@@ -326,4 +333,5 @@ def _sent(machine) -> _Sent:
 
 
 def _used(machine) -> int:
-    return sum(device.feed.used for device in machine.devices if hasattr(device, "feed"))
+    feeds = [device.feed for device in machine.devices if hasattr(device, "feed")]
+    return feeds[0].used if feeds else 0

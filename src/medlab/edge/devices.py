@@ -78,10 +78,17 @@ class Serial(Registers):
 class Feed:
     """The samples that a sensor will give; after the last one it has stopped."""
 
-    def __init__(self, samples: Iterable[int] = ()):
-        """Take whole numbers from -32768 to 65535; 16 bits of each reach the firmware."""
-        self.samples = list(samples)
+    def __init__(self, samples: Iterable[int] = (), lead_off: Iterable[range] = ()):
+        """Take whole numbers from -32768 to 65535; 16 bits of each reach the firmware.
+
+        lead_off: numbers of samples, from 0, at which an electrode of the sensor is off.
+        """
+        self.samples, self.lead_off = list(samples), list(lead_off)
         self.used = 0
+
+    def is_lead_off(self) -> bool:
+        """Tell whether an electrode is off as of the last sample that was given."""
+        return any(self.used - 1 in samples for samples in self.lead_off)
 
     def next(self) -> int | None:
         """Return the next sample as 16 bits without a sign, None when there is none left."""
@@ -190,6 +197,20 @@ class Line(Registers):
     def next_rise(self) -> int | None:
         """Return the cycle of the next edge; None after the last one."""
         return self.rises[self.risen] if self.risen < len(self.rises) else None
+
+
+class Pins(Registers):
+    """Pins, of which some read 1 while the sensor's front end says that an electrode is off."""
+
+    def __init__(self, at: int, size: int, input: int, lead_off: int):
+        """Take an address, a size, the offset of an input register, and the bits of these pins."""
+        super().__init__(at, size)
+        self.input, self.lead_off = input, lead_off
+        self.feed = Feed()
+
+    def read(self, offset: int) -> int:
+        off = self.lead_off if offset == self.input and self.feed.is_lead_off() else 0
+        return super().read(offset) | off
 
 
 class SystemControl(Registers):
@@ -569,6 +590,7 @@ MODELS = {
     "converter": Converter,
     "converter-into-memory": ConverterIntoMemory,
     "line": Line,
+    "pins": Pins,
     "flash-f4": FlashF4,
     "flash-h7": FlashH7,
     "flash-nrf": FlashNrf,

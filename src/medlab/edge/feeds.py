@@ -21,6 +21,14 @@ def read_feed(path: Path) -> list[int]:
         raise BadInput(f"cannot read the feed {path}: {problem.strerror}") from None
 
 
+def read_stretch(said: str) -> range:
+    """Return the numbers of samples from FROM up to TO, said as FROM:TO. Raises BadInput."""
+    found = re.fullmatch(r"(\d+):(\d+)", said.strip())
+    if not found or int(found[1]) >= int(found[2]):
+        raise BadInput(f"{said!r} is no stretch of samples: write one such as 3600:7200")
+    return range(int(found[1]), int(found[2]))
+
+
 def _read_text(path: Path) -> list[int]:
     samples = []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):

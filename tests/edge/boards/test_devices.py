@@ -186,3 +186,37 @@ def test_a_sleep_without_a_timer_that_wakes_is_a_fault(on_board):
     code = f'{HEAD}int main(void) {{ systick_start(1000); __asm volatile("wfi"); return 0; }}'
     with pytest.raises(BadInput, match="sleeps for ever"):
         on_board(code).check()
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_the_front_end_says_at_which_samples_an_electrode_is_off(build, name):
+    code = """
+    int main(void) {
+      int16_t sample;
+      while (hal_sense(&sample)) print_int(hal_lead_off());
+      return 0;
+    }
+    """
+    board, firmware = build(code, name)
+    run = board.run(firmware, [7] * 8, lead_off=[range(2, 4), range(7, 9)])
+    assert run.check().text == "00110001"
+    assert run.samples_used == 8
+    assert board.run(firmware, [7] * 3).text == "000"
+
+
+def test_systick_calls_its_handler_at_every_wrap(on_board):
+    run = on_board("""
+    #include "systick.h"
+    static volatile int calls;
+    void SysTick_Handler(void);
+    void SysTick_Handler(void) { calls++; }
+    int main(void) {
+      systick_start(5000);
+      systick_interrupt();
+      while (calls < 3) __asm volatile("wfi");
+      print_int(calls);
+      return 0;
+    }
+    """)
+    assert run.text == "3"
+    assert 15_000 <= run.instructions + run.outcome.slept <= 16_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medlab.edge.feeds import read_feed
+from medlab.edge.feeds import read_feed, read_stretch
 from medlab.errors import BadInput
 
 
@@ -47,3 +47,10 @@ def test_several_arrays_are_no_feed(tmp_path):
 def test_a_feed_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(BadInput, match="cannot read the feed"):
         read_feed(tmp_path / "a.txt")
+
+
+def test_a_stretch_of_samples_is_read_and_a_bad_one_is_one_line():
+    assert read_stretch("36:72") == range(36, 72)
+    for said in ("36", "72:36", "5:5", "a:b", "-1:4"):
+        with pytest.raises(BadInput, match="no stretch of samples"):
+            read_stretch(said)
