@@ -122,6 +122,18 @@ DATA_SETS: tuple[DataSet, ...] = (
             how="unpack subset0.zip to subset9.zip, annotations.csv and candidates_V2 in a folder",
         ),
     ),
+    DataSet(
+        name="ecg",
+        title="Heart signals of two leads, every beat named",
+        module="medlab.datasets.ecg",
+        real=Real(
+            title="MIT-BIH Arrhythmia Database, version 1.0.0 (Moody and Mark 2001)",
+            licence="ODC-By 1.0",
+            terms="cite Moody and Mark 2001, and PhysioNet (Goldberger and others 2000)",
+            page="https://physionet.org/content/mitdb/1.0.0/",
+            how="python -c \"import wfdb; wfdb.dl_database('mitdb', 'FOLDER')\", about 100 MB",
+        ),
+    ),
 )
 
 
