@@ -282,6 +282,13 @@ def test_verify_names_every_file_with_a_fault(small):
         assert said in fault
 
 
+def test_annotations_that_are_cut_off_are_refused(small):
+    path = small / "300.atr"
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.raises(BadInput, match=r"300.atr is cut off or damaged: fetch"):
+        ecg.read_record(small, "300")
+
+
 # The real one
 
 

@@ -65,6 +65,8 @@ def read_record(folder: Path, name: str, rate: int = RATE) -> Record:
     for kind in (".hea", ".atr"):
         if not stem.with_suffix(kind).is_file():
             raise BadInput(f"{stem}{kind} is not there: {_mend(name, kind)}")
+    if not stem.with_suffix(".atr").read_bytes().endswith(b"\0\0"):  # how annotations end
+        raise BadInput(f"{stem}.atr is cut off or damaged: fetch or make it again")
     header = _try(f"{stem}.hea", wfdb.rdheader, str(stem))
     _check_header(header, stem, rate)
     stored = _try(f"{stem}.dat", wfdb.rdrecord, str(stem), physical=False, return_res=16)
