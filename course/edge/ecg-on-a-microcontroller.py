@@ -1222,7 +1222,7 @@ def ec57_report(truth, found):
     truth, found = np.asarray(truth), np.asarray(found)
     pairs = [[np.sum((truth == t) & (found == f)) for f in range(4)] for t in range(4)]
     table = np.array(pairs, float)
-    favoured = table.diagonal() + [0, 0, table[3, 2], 0]
+    favoured = table.diagonal() + np.array([0, 0, table[3, 2], 0])
     with np.errstate(invalid="ignore"):
         sensitivity = table.diagonal() / table.sum(axis=1)
         return np.stack([sensitivity, favoured / table.sum(axis=0)], axis=1)
