@@ -101,14 +101,12 @@ def to_int8(model: keras.Model, steps: np.ndarray) -> bytes:
     ends[0, 0, :2, 0] = -128, 127
     chosen = to_input(np.concatenate([ends, steps]))
     one = keras.Sequential([keras.Input(chosen.shape[1:], batch_size=1), *model.layers])
-    with tempfile.TemporaryDirectory() as folder:
-        one.export(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([window[None]] for window in chosen)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        return converter.convert()
+    converter = tf.lite.TFLiteConverter.from_keras_model(one)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([window[None]] for window in chosen)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
 
 
 def ask_int8(content: bytes, steps: np.ndarray) -> np.ndarray:

@@ -40,7 +40,6 @@ SEED = 0
 import contextlib
 import csv
 import os
-import tempfile
 import warnings
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -912,9 +911,8 @@ def representative(x, classes, each=60, seed=0):
 def convert(model, windows):
     """Return the network as a full int8 .tflite file, calibrated on windows (m, 1, 1, 256, 1)."""
     one = keras.Sequential([keras.Input((1, 256, 1), batch_size=1), *model.layers])
-    with quietly(), tempfile.TemporaryDirectory() as folder:
-        one.export(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    with quietly(), contextlib.redirect_stdout(None):
+        converter = tf.lite.TFLiteConverter.from_keras_model(one)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([window] for window in windows)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
