@@ -1,5 +1,6 @@
 """`medlab board`: parsing and printing. What does the work is imported when a command runs."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,10 +63,13 @@ def run(
     feed: FeedFile = None,
     budget: Budget = None,
     model: ModelFile = None,
+    lead_off: Annotated[
+        str, typer.Option(help="Samples at which an electrode is off, such as 3600:7200.")
+    ] = "",
     toolchain: Compiler = "",
 ) -> None:
     """Build an application and run it on the emulated board; its serial output is printed."""
-    done = _ran(app, name, feed, budget, toolchain, model)
+    done = _ran(app, name, feed, budget, toolchain, model, lead_off=lead_off)
     sys.stdout.write(done.text)
     sys.stdout.flush()
     done.check()
@@ -124,6 +128,30 @@ def flash(
             print(text, end="", flush=True)
 
 
+@board.command()
+def sketch(
+    app: App,
+    model: Annotated[Path, typer.Option(help="An int8 .tflite file, put in as a byte array.")],
+    out: Annotated[Path, typer.Option(help="Folder for the sketch's folder.")],
+    name: BoardName = "nrf52840",
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Compile it with arduino-cli.")
+    ] = False,
+    port: Annotated[str, typer.Option(help="Compile and upload it to this serial port.")] = "",
+) -> None:
+    """Write an application as an Arduino sketch that runs its model in TensorFlow Lite Micro."""
+    from medlab.edge import arduino, boards
+
+    folder = arduino.sketch(boards.application(app), model, out)
+    print(f"written: {folder}", flush=True)
+    if compile_ or port:
+        arduino.build(folder, boards.load(name), port)
+        print("uploaded" if port else "compiled")
+        return
+    for command in arduino.commands(folder, boards.load(name), "PORT"):
+        print(shlex.join(command))
+
+
 def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
     from medlab.edge import boards, toolchain
 
@@ -144,13 +172,14 @@ def _compiled(model: Path, folder: Path) -> Path:
     return folder / "model.c"
 
 
-def _ran(app, name, feed, budget, compiler, model, watch=()):
+def _ran(app, name, feed, budget, compiler, model, watch=(), lead_off=""):
     from medlab.edge import boards
-    from medlab.edge.feeds import read_feed
+    from medlab.edge.feeds import read_feed, read_stretch
 
     samples = read_feed(feed) if feed else []
     found, firmware = _built(app, name, None, compiler, model)
-    return found.run(firmware, samples, budget or boards.BUDGET, watch)
+    off = [read_stretch(lead_off)] if lead_off else []
+    return found.run(firmware, samples, budget or boards.BUDGET, watch, lead_off=off)
 
 
 def _said_status(done) -> int:

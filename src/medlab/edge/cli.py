@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Int8 models for microcontrollers: compile, inspect.", no_args_is_help=True)
+app = typer.Typer(
+    help="Int8 models for microcontrollers: compile, inspect, array, arena.", no_args_is_help=True
+)
 
 MODEL = Annotated[Path, typer.Argument(help="An int8 .tflite file.")]
 
@@ -53,3 +55,24 @@ def inspect(
     if picture:
         report.draw_plan(compiled, picture)
         print(f"memory plan: {picture}")
+
+
+@app.command()
+def array(
+    model: MODEL,
+    out: Annotated[Path, typer.Option(help="The header to write, such as model_data.h.")],
+) -> None:
+    """Write an int8 model as a C byte array, for TensorFlow Lite for Microcontrollers."""
+    from medlab.edge import arduino
+    from medlab.files import write_text
+
+    write_text(out, arduino.array(model))
+    print(f"written: {out}, {model.stat().st_size:,} bytes of model as model_data")
+
+
+@app.command()
+def arena(model: MODEL) -> None:
+    """Tell the smallest tensor arena in which tflite-micro runs a model."""
+    from medlab.edge.arena import smallest_arena
+
+    print(f"{smallest_arena(model):,} bytes: tflite-micro on this computer, to the next 64")

@@ -117,3 +117,10 @@ def test_flash_without_a_tool_is_one_line(app):
     done = board("flash", app("return 0;"), PATH="/nowhere")
     assert done.returncode == 2
     assert done.stderr.startswith("medlab: no flash tool: install")
+
+
+def test_run_takes_an_electrode_off(app, tmp_path):
+    (tmp_path / "feed.txt").write_text("1 2 3 4")
+    body = "int16_t x; while (hal_sense(&x)) print_int(hal_lead_off()); return 0;"
+    done = board("run", app(body), "--feed", tmp_path / "feed.txt", "--lead-off", "1:3")
+    assert (done.returncode, done.stdout) == (0, "0110")

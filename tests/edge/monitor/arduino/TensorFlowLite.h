@@ -1,0 +1,2 @@
+// A stand-in for the library's own header.
+#pragma once
