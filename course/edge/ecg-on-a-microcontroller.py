@@ -39,6 +39,7 @@ SEED = 0
 # %%
 import contextlib
 import csv
+import io
 import os
 import warnings
 
@@ -647,7 +648,7 @@ def build():
 
 
 def train(x, classes):
-    """Return a network trained on windows (n, 256); rare classes weigh more, by the root of how rare."""
+    """Return a network trained on windows (n, 256); rare classes weigh a little more."""
     keras.utils.set_random_seed(SEED)
     model = build()
     steps = EPOCHS * -(-len(x) // 128)
@@ -655,7 +656,8 @@ def train(x, classes):
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
         "sparse_categorical_crossentropy",
     )
-    weights = dict(enumerate(np.sqrt(len(x) / (4 * np.bincount(classes, minlength=4)))))
+    rare = len(x) / (4 * np.bincount(classes, minlength=4))
+    weights = dict(enumerate(rare**0.25))
     with quietly():
         model.fit(x[:, None, :, None], classes, 128, EPOCHS, class_weight=weights, verbose=0)
     return model
@@ -911,7 +913,7 @@ def representative(x, classes, each=60, seed=0):
 def convert(model, windows):
     """Return the network as a full int8 .tflite file, calibrated on windows (m, 1, 1, 256, 1)."""
     one = keras.Sequential([keras.Input((1, 256, 1), batch_size=1), *model.layers])
-    with quietly(), contextlib.redirect_stdout(None):
+    with quietly(), contextlib.redirect_stdout(io.StringIO()):
         converter = tf.lite.TFLiteConverter.from_keras_model(one)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([window] for window in windows)

@@ -69,7 +69,7 @@ def _events(rng, patient: Patient):
 def _timing(rng, patient: Patient, kind: str, due: float) -> tuple[float, float | None]:
     """Return the seconds to this beat, and those from it to the next if they are fixed by it."""
     if kind in ("atrial", "nodal", "aberrant"):
-        early = due * (rng.uniform(0.5, 0.65) if kind == "aberrant" else rng.uniform(0.55, 0.86))
+        early = due * (rng.uniform(0.5, 0.65) if kind == "aberrant" else rng.uniform(0.5, 0.78))
         return max(early, 0.32), due * rng.uniform(0.98, 1.2)  # the sinus node starts anew
     if kind == "ventricular":
         early = max(due * rng.uniform(0.45, 0.82), 0.32)
