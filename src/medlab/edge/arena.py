@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from medlab.edge.compile import translate
 from medlab.edge.graph import read_model
 from medlab.errors import BadInput
 
@@ -35,10 +36,7 @@ def smallest_arena(model: Path, most: int = MOST) -> int:
     """
     if importlib.util.find_spec("tflite_micro") is None:
         raise BadInput("tflite-micro is not installed: pip install 'medlab[edge]'")
-    read_model(model)
-    if not _is_enough(model, most):
-        raise BadInput(f"{model}: tflite-micro does not run it in an arena of {most:,} bytes")
-    too_small, enough = 0, most // STEP
+    too_small, enough = _bounds(model, most // STEP)
     while enough - too_small > 1:
         middle = (too_small + enough) // 2
         if _is_enough(model, middle * STEP):
@@ -46,6 +44,18 @@ def smallest_arena(model: Path, most: int = MOST) -> int:
         else:
             too_small = middle
     return enough * STEP
+
+
+def _bounds(model: Path, most: int) -> tuple[int, int]:
+    """Return steps that are too few and steps that are enough, by doubling the compiler's arena."""
+    too_small, size = 0, translate(read_model(model)).arena_bytes // STEP + 1
+    while not _is_enough(model, min(size, most) * STEP):
+        if size >= most:
+            raise BadInput(
+                f"{model}: tflite-micro does not run it in an arena of {most * STEP:,} bytes"
+            )
+        too_small, size = size, 2 * size
+    return too_small, min(size, most)
 
 
 def _is_enough(model: Path, size: int) -> bool:

@@ -22,8 +22,12 @@ Budget = Annotated[
     int | None, typer.Option(min=1, help="Most instructions that the firmware may take.")
 ]
 ModelFile = Annotated[
-    Path | None, typer.Option(help="An int8 .tflite file, compiled into the application.")
+    Path | None,
+    typer.Option(
+        help="An int8 .tflite file to build in; default: the application's own, if any."
+    ),
 ]
+OWN_MODEL = "model.tflite"
 DEFAULT = "stm32f405"
 
 
@@ -131,9 +135,9 @@ def flash(
 @board.command()
 def sketch(
     app: App,
-    model: Annotated[Path, typer.Option(help="An int8 .tflite file, put in as a byte array.")],
     out: Annotated[Path, typer.Option(help="Folder for the sketch's folder.")],
     name: BoardName = "nrf52840",
+    model: ModelFile = None,
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile it with arduino-cli.")
     ] = False,
@@ -142,7 +146,8 @@ def sketch(
     """Write an application as an Arduino sketch that runs its model in TensorFlow Lite Micro."""
     from medlab.edge import arduino, boards
 
-    folder = arduino.sketch(boards.application(app), model, out)
+    application = boards.application(app)
+    folder = arduino.sketch(application, model or application / OWN_MODEL, out)
     print(f"written: {folder}", flush=True)
     if compile_ or port:
         arduino.build(folder, boards.load(name), port)
@@ -157,6 +162,8 @@ def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | N
 
     found = boards.load(name)
     folder = boards.application(app)
+    if model is None and (folder / OWN_MODEL).is_file():
+        model = folder / OWN_MODEL
     place = boards.build_folder(folder, model) / name
     files = boards.sources(folder)
     if model:

@@ -1,5 +1,9 @@
 """The monitor on an emulated board: what it says of beats, and that faults get no prediction."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import edge_models as making
 import monitor_runs as runs
 import numpy as np
@@ -160,3 +164,12 @@ def test_the_firmware_keeps_within_64_kb_of_flash_and_32_kb_of_ram_and_loses_no_
     assert runs.said(run).kinds == ["sensor stopped"]
     assert built.flash_bytes <= 64 * 1024
     assert built.ram_bytes + run.stack_bytes <= 32 * 1024
+
+
+def test_the_command_runs_the_monitor_with_its_own_model(samples, tmp_path):
+    np.save(tmp_path / "feed.npy", samples[: 6 * runs.RATE].astype(np.int16))
+    command = [Path(sys.executable).with_name("medlab"), "board", "run", "ecg_monitor"]
+    command += ["--feed", tmp_path / "feed.npy", "--lead-off", "1800:1900"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "alarm 1800 lead off" in done.stdout

@@ -139,14 +139,16 @@ def test_the_commands_write_array_and_sketch(tmp_path):
     done = medlab("edge", "array", runs.MODEL, "--out", tmp_path / "a.h")
     assert done.returncode == 0, done.stderr
     assert bytes_in((tmp_path / "a.h").read_text()) == runs.MODEL.read_bytes()
-    done = medlab("board", "sketch", "ecg_monitor", "--model", runs.MODEL, "--out", tmp_path)
+    done = medlab("board", "sketch", "ecg_monitor", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
+    written = tmp_path / "ecg_monitor" / "model_data.h"
+    assert bytes_in(written.read_text()) == runs.MODEL.read_bytes()
     assert "arduino-cli compile --fqbn arduino:mbed_nano:nano33ble" in done.stdout
 
 
 def test_without_arduino_cli_one_line_says_what_to_do(tmp_path):
     done = medlab(
-        *("board", "sketch", "ecg_monitor", "--model", runs.MODEL, "--out", tmp_path, "--compile"),
+        *("board", "sketch", "ecg_monitor", "--out", tmp_path, "--compile"),
         PATH="/nowhere",
     )
     assert done.returncode == 2
