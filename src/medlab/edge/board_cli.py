@@ -23,9 +23,7 @@ Budget = Annotated[
 ]
 ModelFile = Annotated[
     Path | None,
-    typer.Option(
-        help="An int8 .tflite file to build in; default: the application's own, if any."
-    ),
+    typer.Option(help="An int8 .tflite file to build in; default: the application's own, if any."),
 ]
 OWN_MODEL = "model.tflite"
 DEFAULT = "stm32f405"
