@@ -3,7 +3,7 @@
 A device answers reads and writes of its registers, in words at offsets from its address. Time
 passes in instructions alone: a byte is sent, a sample converted and a flash sector erased at once.
 Not covered: interrupts of devices other than SysTick and the alarm line, DMA other than the
-converter's, errors on the serial line.
+converter's and one stream's, errors on the serial line.
 """
 
 from collections.abc import Iterable
@@ -211,6 +211,88 @@ class Pins(Registers):
     def read(self, offset: int) -> int:
         off = self.lead_off if offset == self.input and self.feed.is_lead_off() else 0
         return super().read(offset) | off
+
+
+class Stream(Line):
+    """A DMA stream that puts samples into a ring in memory, one every so many cycles.
+
+    It is ST's stream 0 in circular mode; in the chip a timer paces the converter, here the board's
+    file does. Bits of LISR tell that half of the ring, or all of it, has been filled. Nobody asks
+    whether the program has read what is overwritten. Source: RM0090, 10.
+    """
+
+    LISR, LIFCR, CR, NDTR, M0AR = 0x00, 0x08, 0x10, 0x14, 0x1C
+    ENABLE, ERROR, HALF, FULL = 1, 1 << 3, 1 << 4, 1 << 5
+    LETS_THROUGH = ((HALF, 1 << 3), (FULL, 1 << 4))  # flags, and bits of CR that let them ask
+
+    def __init__(self, at: int, interrupt: int, every: int):
+        """Take an address, the interrupt's number, and the cycles from one sample to the next."""
+        Registers.__init__(self, at)
+        self.number, self.every = FIRST_INTERRUPT + interrupt, every
+        self.feed = Feed()
+        self.length, self.moved = 0, 0  # of the ring, and samples put into it since the start
+        self.next_at: int | None = None
+
+    def write(self, offset: int, value: int) -> None:
+        now = self.machine.cycles()
+        self.rise(now)
+        was_on = self._on()
+        if offset == self.LIFCR:
+            self.words[self.LISR] = self.words.get(self.LISR, 0) & ~value
+        else:
+            Registers.write(self, offset, value)
+        if self._on() != was_on:
+            self.length, self.moved = self.words.get(self.NDTR, 0), 0
+            self.next_at = now + self.every if self._on() and self.length else None
+            self.machine.look_at_interrupts()
+
+    def read(self, offset: int) -> int:
+        self.rise(self.machine.cycles())
+        return super().read(offset)
+
+    def rise(self, now: int) -> bool:
+        """Move the samples that are due; return whether the stream newly asks."""
+        asked = self.asks()
+        while self.next_at is not None and self.next_at <= now:
+            self._move()
+        return self.asks() and not asked
+
+    def asks(self) -> bool:
+        """Tell whether the stream asks for its interrupt now."""
+        flags, control = self.words.get(self.LISR, 0), self.words.get(self.CR, 0)
+        return any(flags & flag and control & bit for flag, bit in self.LETS_THROUGH)
+
+    def next_rise(self) -> int | None:
+        """Return the cycle of the next sample; None if the stream is off or at its end."""
+        return self.next_at
+
+    def _on(self) -> bool:
+        return bool(self.words.get(self.CR, 0) & self.ENABLE)
+
+    def _move(self) -> None:
+        sample = self.feed.next()
+        if sample is None:
+            self.next_at = None
+            return
+        place = self.words.get(self.M0AR, 0) + 2 * (self.moved % self.length)
+        try:
+            self.machine.write_memory(place, sample.to_bytes(2, "little"))
+        except Refused:
+            self._fail()
+            return
+        self.moved += 1
+        within = self.moved % self.length
+        self.words[self.NDTR] = self.length - within
+        self._tell({self.length // 2: self.HALF, 0: self.FULL}.get(within, 0))
+        self.next_at += self.every
+
+    def _fail(self) -> None:
+        self._tell(self.ERROR)
+        self.words[self.CR] &= ~self.ENABLE
+        self.next_at = None
+
+    def _tell(self, flag: int) -> None:
+        self.words[self.LISR] = self.words.get(self.LISR, 0) | flag
 
 
 class SystemControl(Registers):
@@ -590,6 +672,7 @@ MODELS = {
     "converter": Converter,
     "converter-into-memory": ConverterIntoMemory,
     "line": Line,
+    "stream": Stream,
     "pins": Pins,
     "flash-f4": FlashF4,
     "flash-h7": FlashH7,
