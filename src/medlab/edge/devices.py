@@ -302,10 +302,10 @@ class SystemControl(Registers):
     cycles, one for each instruction; a reading is as of the end of its block of instructions.
     """
 
-    AT, CPUID, ICSR, VTOR, SHPR3 = 0xE000E000, 0xD00, 0xD04, 0xD08, 0xD20
+    AT, CPUID, ICSR, VTOR, SHPR2, SHPR3 = 0xE000E000, 0xD00, 0xD04, 0xD08, 0xD1C, 0xD20
     CSR, RVR, CVR = 0x10, 0x14, 0x18
     ENABLE, TICKINT, COUNTFLAG = 1, 2, 1 << 16
-    PENDSV, SYSTICK = 14, 15
+    SVCALL, PENDSV, SYSTICK = 11, 14, 15
     SETS = ((1 << 28, PENDSV), (1 << 26, SYSTICK))  # bits of ICSR
     CLEARS = ((1 << 27, PENDSV), (1 << 25, SYSTICK))
     ISER, ICER, ISPR, ICPR, IPR = 0x100, 0x180, 0x200, 0x280, 0x400  # of the interrupt controller
@@ -318,7 +318,7 @@ class SystemControl(Registers):
         self.wraps_read = 0  # wraps that a reading of COUNTFLAG has told
         self.wraps_pended = 0  # wraps that have made the interrupt pending
         self.pending: set[int] = set()
-        self.enabled = {self.PENDSV, self.SYSTICK}
+        self.enabled = {self.SVCALL, self.PENDSV, self.SYSTICK}
         self.lines: list[Line] = []
 
     def read(self, offset: int) -> int:
@@ -371,12 +371,13 @@ class SystemControl(Registers):
         )
 
     def priority(self, number: int) -> int:
-        """Return an interrupt's priority, as set in SHPR3 or IPR."""
+        """Return an interrupt's priority, as set in SHPR2, SHPR3 or IPR."""
         if number >= FIRST_INTERRUPT:
             at = number - FIRST_INTERRUPT
             return self.words.get(self.IPR + (at & ~3), 0) >> 8 * (at & 3) & 0xFF
-        shift = {self.PENDSV: 16, self.SYSTICK: 24}[number]
-        return self.words.get(self.SHPR3, 0) >> shift & 0xFF
+        places = {self.SVCALL: (self.SHPR2, 24), self.PENDSV: (self.SHPR3, 16)}
+        offset, shift = places.get(number, (self.SHPR3, 24))
+        return self.words.get(offset, 0) >> shift & 0xFF
 
     def next_event(self) -> int | None:
         """Return the cycle of the next wrap of SysTick or edge of a line; None if none comes."""

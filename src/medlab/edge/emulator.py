@@ -28,13 +28,13 @@ NEVER = 0xFFFFFFFE  # an address that no program reaches
 PAINT = b"\xa5"
 WFI = b"\x30\xbf"
 EXCEPTION_EXIT = 8  # what unicorn reports when the core branches to an EXC_RETURN value
-BREAKPOINT, SEMIHOSTING = 7, b"\xab\xbe"
+SUPERVISOR_CALL, BREAKPOINT, SEMIHOSTING = 2, 7, b"\xab\xbe"
 SYS_EXIT, SYS_EXIT_EXTENDED, APPLICATION_EXIT = 0x18, 0x20, 0x20026
 UNDEFINED = "an undefined instruction"
 ERRORS = {unicorn.UC_ERR_INSN_INVALID: UNDEFINED}
 TRAPS = {
     1: UNDEFINED,
-    2: "a supervisor call (SVC), which nothing handles",
+    SUPERVISOR_CALL: "a supervisor call (SVC) while it may not interrupt, or which nothing handles",
     3: "an instruction fetch that failed",
     4: "a memory access that failed",
     18: "a jump to Arm code: this core knows Thumb alone",
@@ -329,10 +329,21 @@ class Machine:
         if number == EXCEPTION_EXIT and self.exceptions.active:
             self._leaving = True
             self.uc.emu_stop()
+        elif number == SUPERVISOR_CALL and self._may_call():
+            self.uc.emu_stop()
         elif number == BREAKPOINT and self.read_memory(pc, 2) == SEMIHOSTING:
             self._on_semihosting()
         else:
             self._stop(TRAPS.get(number, f"exception {number}"))
+
+    def _may_call(self) -> bool:
+        """Make a supervisor call pending if its handler can be entered at once, as it must be."""
+        vectors = self.system.words.get(self.system.VTOR, self.flash.start)
+        vector = struct.unpack("<I", self.read_memory(vectors + 4 * self.system.SVCALL, 4))[0]
+        if self.firmware.function_at(vector & ~1) == "Default_Handler":
+            return False
+        self.system.pending.add(self.system.SVCALL)
+        return self._due() == self.system.SVCALL
 
     def _on_semihosting(self) -> None:
         operation, argument = (self.uc.reg_read(r) for r in (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1))

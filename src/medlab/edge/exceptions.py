@@ -1,18 +1,18 @@
-"""Interrupt handlers: SysTick, PendSV and a line's, entered and left as the core does it.
+"""Interrupt handlers: SysTick, PendSV, SVC and a line's, entered and left as the core does it.
 
 unicorn runs instructions and knows no interrupts. So the frame is pushed here, the handler is
 entered through the vector table, and a branch to an EXC_RETURN value brings the frame back. An
 interrupt is taken between blocks of instructions, never within one. It takes no cycles, and the
 floating-point registers are saved at once, not lazily.
 Source: Armv7-M Architecture Reference Manual, B1.5.
-Not covered: SVC, faults as exceptions, and interrupts of devices other than a line.
+Not covered: faults as exceptions, and interrupts of devices other than a line.
 """
 
 import struct
 
 from unicorn import arm_const as arm
 
-PENDSV, SYSTICK = 14, 15
+SVCALL, PENDSV, SYSTICK = 11, 14, 15
 EXC_RETURN = 0xFFFFFFE1
 NO_FLOAT, TO_THREAD, FROM_PSP = 1 << 4, 1 << 3, 1 << 2
 SPSEL, FPCA = 1 << 1, 1 << 2  # bits of CONTROL

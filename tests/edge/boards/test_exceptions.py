@@ -361,3 +361,36 @@ def test_a_board_without_a_line_says_so(on_board):
 def test_a_core_that_waits_for_a_line_that_never_rises_is_told(on_board):
     with pytest.raises(BadInput, match="sleeps for ever"):
         on_board(COUNTING_LINE + SLEEPING, rises=[5_000]).check()
+
+
+# --- SVC: a program asks for a handler ---
+
+CALLING = """
+void SVC_Handler(void) { print("call"); pends++; }
+void SysTick_Handler(void) {
+  print("[");
+  __asm volatile("svc #0");
+  print("]");
+}
+int main(void) {
+  W(0xE000ED1C) = (uint32_t)(CALL) << 24;
+  PRIORITIES(0xF0, 0x40);
+  print("<");
+  __asm volatile("svc #3");
+  print(">");
+  PEND(26);
+  __asm volatile("isb");
+  return pends;
+}"""
+
+
+def test_a_supervisor_call_enters_its_handler_at_once(on_board):
+    run = on_board(HEAD + CALLING, defines={"CALL": "0x20"}).check()
+    assert (run.text, run.exit_status) == ("<call>[call]", 2)
+
+
+def test_a_supervisor_call_that_may_not_interrupt_is_a_fault(on_board):
+    run = on_board(HEAD + CALLING, defines={"CALL": "0x40"})
+    assert run.text == "<call>["
+    assert "supervisor call" in run.fault.what
+    assert run.fault.function == "SysTick_Handler"

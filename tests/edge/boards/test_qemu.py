@@ -203,3 +203,35 @@ def test_qemu_sends_a_chip_s_interrupt_to_its_handler_in_the_same_order(built, t
     assert run.text == text == ".{}({}{})0x000000400x00000000"
     assert (run.exit_status, status) == (0, 0)
     assert run.instructions == len(addresses)
+
+
+CALL = """
+#define W(address) (*(volatile uint32_t *)(address))
+static uint32_t table[16 + 82] __attribute__((aligned(512)));
+static volatile int calls;
+static void handler(void) { print("{"); calls++; print("}"); }
+void PendSV_Handler(void) {
+  print("(");
+  __asm volatile("svc #7");
+  print(")");
+}
+int main(void) {
+  memcpy(table, (const void *)W(0xE000ED08), sizeof table);
+  table[11] = (uint32_t)handler;
+  W(0xE000ED08) = (uint32_t)table;
+  W(0xE000ED20) = 0xF0u << 16;
+  __asm volatile("svc #0");
+  print(".");
+  W(0xE000ED04) = 1u << 28;
+  __asm volatile("isb");
+  return calls;
+}"""
+
+
+def test_qemu_answers_a_supervisor_call_at_the_same_instruction(built, tmp_path):
+    board, firmware = built(CALL)
+    run = board.run(firmware)
+    text, status, addresses = in_qemu(firmware, tmp_path / "log")
+    assert run.text == text == "{}.({})"
+    assert run.exit_status == status == 2
+    assert run.instructions == len(addresses)

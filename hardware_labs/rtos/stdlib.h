@@ -1,0 +1,1 @@
+/* FreeRTOS includes this header of the C library and uses nothing of it. */
