@@ -120,7 +120,7 @@ static uint32_t usual_interval(void) {
 
 /* One beat of enormous size must not hide the ones after it. */
 static uint32_t towards(uint32_t estimate, uint32_t height, uint32_t shares) {
-  if (height / 4 > estimate) height = 4 * estimate;
+  if (estimate && height / 4 > estimate) height = 4 * estimate;
   return estimate - estimate / shares + height / shares;
 }
 

@@ -95,12 +95,14 @@ static void refuse(uint32_t r, const char *why) {
 static void answer(uint32_t r) {
   uint32_t ago = s.now - 1 - r;
   WindowState window = window_cut(ago, model_input());
-  Quality quality = GOOD;
-  if (window != WINDOW_INCOMPLETE) quality = quality_between(ago + WINDOW_BEFORE, ago - WINDOW_AFTER);
-  if (window == WINDOW_INCOMPLETE) refuse(r, "window incomplete");
-  else if (quality != GOOD) refuse(r, quality_name(quality));
-  else if (window == WINDOW_FLAT) refuse(r, quality_name(FLAT));
-  else predict(r);
+  if (window == WINDOW_INCOMPLETE) {
+    refuse(r, "window incomplete");
+  } else {
+    Quality quality = quality_between(ago + WINDOW_BEFORE, ago - WINDOW_AFTER);
+    if (quality == GOOD && window == WINDOW_FLAT) quality = FLAT;
+    if (quality == GOOD) predict(r);
+    else refuse(r, quality_name(quality));
+  }
   s.last_r = r;
   s.has_last = 1;
 }

@@ -53,7 +53,8 @@ static uint32_t range(void) {
 
 static void end_block(void) {
   if (s.at_rail >= CUT_OFF) mark(s.now, SATURATED);
-  if (s.now / QUALITY_BLOCK + 1 < RANGE_BLOCKS) return; /* what has been seen may lie between beats */
+  /* Less may lie between two beats. */
+  if (s.now / QUALITY_BLOCK + 1 < RANGE_BLOCKS) return;
   uint32_t found = range();
   if (s.bends * NOISE_SHARE > found * QUALITY_BLOCK) mark(s.now, NOISE);
   if (found < LEAST_RANGE) mark(s.now, FLAT);

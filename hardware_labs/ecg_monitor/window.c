@@ -1,5 +1,5 @@
-/* A window is normalised by its mean and mean absolute deviation, so that neither gain nor offset of
-   the sensor matters: 8 steps of int8 are one mean absolute deviation. */
+/* A window is normalised by its mean and mean absolute deviation, so that neither gain nor offset
+   of the sensor matters: 8 steps of int8 are one mean absolute deviation. */
 #include "window.h"
 
 #define KEPT 2048u /* a beat that was overlooked is found up to two seconds later */
@@ -42,7 +42,7 @@ WindowState window_normalise(const int16_t *samples, int8_t *out) {
 
 WindowState window_cut(uint32_t ago, int8_t *out) {
   static int16_t cut[WINDOW];
-  if (ago < WINDOW_AFTER || ago + WINDOW_BEFORE >= count) return WINDOW_INCOMPLETE;
+  if (ago < WINDOW_AFTER || ago >= count || ago + WINDOW_BEFORE >= count) return WINDOW_INCOMPLETE;
   uint32_t first = next - 1 - ago - WINDOW_BEFORE;
   for (uint32_t i = 0; i < WINDOW; i++) cut[i] = kept[(first + i) % KEPT];
   return window_normalise(cut, out);

@@ -1,7 +1,8 @@
-// The monitor on an Arduino Nano 33 BLE Sense, with TensorFlow Lite for Microcontrollers in place of
-// the compiler's C: model_data.h holds the model as a byte array, an interpreter runs it in a tensor
-// arena. All the rest are the files that the other boards use. `medlab board sketch` puts this file,
-// those files and the two that it writes from the model into one folder that Arduino's tools build.
+// The monitor on an Arduino Nano 33 BLE Sense, with TensorFlow Lite for Microcontrollers in place
+// of the compiler's C: model_data.h holds the model as a byte array, an interpreter runs it in a
+// tensor arena. All the rest are the files that the other boards use. `medlab board sketch` puts
+// this file, those files and the two that it writes from the model into one folder for Arduino's
+// tools.
 // Front end: OUT to A0, LO+ to D10, LO- to D11. Predictions on USB, 115200 baud.
 #include <Arduino.h>
 #include <TensorFlowLite.h>

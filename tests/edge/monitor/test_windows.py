@@ -93,3 +93,9 @@ def test_the_largest_samples_are_normalised_without_overflow(tmp_path, zig):
     expected = oracle.run(runs.MODEL.read_bytes(), runs.normalised(wide)).tolist()
     oracle.close()
     assert answers("stm32f405", wide, tmp_path, zig) == expected
+
+
+def test_a_window_of_the_wrong_length_is_refused(tmp_path, zig):
+    sources = [WINDOWS_C[0], runs.Path(__file__).with_name("cuts.c")]
+    firmware = runs.build("stm32f405", tmp_path, zig, sources=sources)
+    assert boards.load("stm32f405").run(firmware).check().text == "11011011"

@@ -1,5 +1,6 @@
-// A stand-in for Arduino's core, so that the sketch runs on this machine: samples come from standard
-// input, one a line; "-" is a sample with the electrodes off, "+" one for which nobody has time.
+// A stand-in for Arduino's core, so that the sketch runs on this machine: samples come from
+// standard input, one a line; "-" is one with the electrodes off, "+" one for which nobody has
+// time.
 #pragma once
 #include <cstddef>
 #include <cstdint>
