@@ -30,8 +30,8 @@ NUMBER = {symbol: i for i, symbols in enumerate(CLASSES.values()) for symbol in 
 BEFORE, LENGTH = 160, 256
 SHIFTS = 8  # samples by which a detector may miss the R wave
 STEPS = 8  # of the input for one mean absolute deviation
-SEED, PATIENTS, TEST_PATIENTS, SECONDS = 5, 320, 80, 90
-EPOCHS, BATCH = 12, 128
+SEED, PATIENTS, TEST_PATIENTS, SECONDS = 5, 260, 60, 75
+EPOCHS, BATCH = 10, 128
 
 
 def read_windows(seed: int, patients: int, shifts: int) -> tuple[np.ndarray, np.ndarray]:
