@@ -376,7 +376,7 @@ def heap_feed(commands):
 
 
 # %% [markdown]
-# ### Exercise 2: heap_case
+# ### Exercise 2: heap_mended
 #
 # Two functions. `heap_trigger` returns commands that crash version 5, but not version 0.
 # `heap_mended` returns the whole text of a mended `main.c`; start from `versions("heap")[-1]`.
@@ -384,7 +384,7 @@ def heap_feed(commands):
 # taken in any order.
 
 
-# %% exercise="heap_case" points=4
+# %% exercise="heap_mended" points=4
 def heap_trigger():
     """Return commands, [("store", slot, values), ("take", slot), ...], that crash version 5.
 
@@ -413,7 +413,7 @@ def heap_mended():
     ### END SOLUTION
 
 
-# %% check="heap_case"
+# %% check="heap_mended"
 feed = heap_feed(heap_trigger())
 seen = run(versions("heap")[-1], feed)
 assert seen.exit_status != 0, (
@@ -427,7 +427,7 @@ assert seen.exit_status == 0, f"the mended firmware {ending(seen)}"
 takes = sum(command[0] == "take" for command in heap_trigger())
 assert len(seen.text.splitlines()) == takes + 1, "one line for each record taken, and the last one"
 
-# %% hidden="heap_case" points=1 about="commands that crash version 5, and not version 0"
+# %% hidden="heap_mended" points=1 about="commands that crash version 5, and not version 0"
 feed = heap_feed(allowed(learner.heap_trigger()))
 assert ran(learner, versions("heap")[-1], feed).exit_status != 0, (
     "version 5 takes these commands and ends well: short records first, then long ones"
@@ -436,14 +436,14 @@ assert ran(learner, versions("heap")[0], feed).exit_status == 0, (
     "version 0 crashes as well: a fault that came later cannot be found with these commands"
 )
 
-# %% hidden="heap_case" points=1 about="mended: an ordinary day, every record's sum right"
+# %% hidden="heap_mended" points=1 about="mended: an ordinary day, every record's sum right"
 commands = a_day(rng, 60)
 seen = worked(learner, learner.heap_mended(), heap_feed(commands), "an ordinary day")
 assert seen.text.split() == heap_words(commands), (
     "an ordinary day: a record's sum is wrong or missing"
 )
 
-# %% hidden="heap_case" points=1 about="mended: short records, then long ones, none lost"
+# %% hidden="heap_mended" points=1 about="mended: short records, then long ones, none lost"
 commands = []
 for length in (int(rng.integers(8, 20)), MOST, 30, MOST - 1):
     commands += [("store", slot, [slot + length] * length) for slot in range(14)]
@@ -453,7 +453,7 @@ assert seen.text.split() == heap_words(commands), (
     "short records, then long ones: a record was dropped or changed. Refusing a record is no mending: it is a beat that nobody will see"
 )
 
-# %% hidden="heap_case" points=1 about="mended: short records that stay between long ones, 16 at a time"
+# %% hidden="heap_mended" points=1 about="mended: short records that stay between long ones, 16 at a time"
 commands = [("store", slot, [slot] * 60) for slot in range(16)]
 commands += [("take", slot) for slot in range(0, 16, 2)]
 commands += [("store", slot, [9] * MOST) for slot in range(0, 16, 2)]
@@ -468,7 +468,7 @@ assert seen.text.split() == heap_words(commands), (
 )
 
 
-# %% mistake="heap_case" because="takes back the change that bisection found" keeps=3 says="short records between long ones"
+# %% mistake="heap_mended" because="takes back the change that bisection found" keeps=3 says="short records between long ones"
 def heap_trigger():
     commands = [("store", slot, [slot] * 16) for slot in range(16)]
     commands += [("take", slot) for slot in range(16)]
@@ -480,7 +480,7 @@ def heap_mended():
     return versions("heap")[-1].replace(change["now"], change["was"])
 
 
-# %% mistake="heap_case" because="drops a record for which there is no room" keeps=2 says="Refusing a record is no mending"
+# %% mistake="heap_mended" because="drops a record for which there is no room" keeps=2 says="Refusing a record is no mending"
 def heap_trigger():
     commands = [("store", slot, [slot] * 16) for slot in range(16)]
     commands += [("take", slot) for slot in range(16)]
@@ -501,7 +501,7 @@ def heap_mended():
     )
 
 
-# %% mistake="heap_case" because="fills the heap by storing over full slots" keeps=3 says="store into an empty slot"
+# %% mistake="heap_mended" because="fills the heap by storing over full slots" keeps=3 says="store into an empty slot"
 def heap_trigger():
     return [("store", 0, [1] * 120)] * 20
 
@@ -518,7 +518,7 @@ def heap_mended():
     return text.replace("  ((Block *)heap)->size = HEAP_BYTES - sizeof(Block);\n", "")
 
 
-# %% [markdown] hint="heap_case"
+# %% [markdown] hint="heap_mended"
 # Free room is not the same as room in one piece. Fill the heap with short records, take them all:
 # in which pieces is it free? To mend it, ask whether this firmware needs a heap at all.
 #
@@ -542,7 +542,7 @@ def heap_mended():
 #     return text
 # ```
 
-# %% needs="heap_case bisect_step"
+# %% needs="heap_mended bisect_step"
 feed = heap_feed(heap_trigger())
 seen = run(versions("heap")[-1], feed)
 print("version 5", ending(seen))
@@ -567,14 +567,14 @@ text = (FOLDER / "stack" / "main.c").read_text()
 print(text[text.index("static int16_t window") : text.index("static int fill")])
 
 # %% [markdown]
-# ### Exercise 3: stack_case
+# ### Exercise 3: stack_mended
 #
 # `stack_trigger` returns one window that crashes version 5 and not version 0. `stack_mended`
 # returns a `main.c` that gives the right median for any window, keeps the archive as long as it is,
 # and never uses more than **2,048 bytes of stack**.
 
 
-# %% exercise="stack_case" points=4
+# %% exercise="stack_mended" points=4
 def stack_trigger():
     """Return a window of 512 whole numbers, -32768 to 32767, that crashes version 5."""
     ### BEGIN SOLUTION
@@ -609,7 +609,7 @@ def stack_mended():
     ### END SOLUTION
 
 
-# %% check="stack_case"
+# %% check="stack_mended"
 window = list(stack_trigger())
 assert len(window) == 512, f"a window has 512 values, {len(window)} came"
 assert run(versions("stack")[-1], window).exit_status != 0, (
@@ -623,7 +623,7 @@ assert int(seen.text.split()[0]) == sorted(window)[256], (
 )
 assert seen.stack_bytes <= 2048, f"{seen.stack_bytes:,} bytes of stack; 2,048 are allowed"
 
-# %% hidden="stack_case" points=1 about="a window that crashes version 5, and not version 0"
+# %% hidden="stack_mended" points=1 about="a window that crashes version 5, and not version 0"
 window = whole(learner.stack_trigger(), -(2**15), 2**15 - 1, "a window")
 assert len(window) == 512, f"a window has 512 values, {len(window)} came"
 assert ran(learner, versions("stack")[-1], window).exit_status != 0, (
@@ -633,7 +633,7 @@ assert ran(learner, versions("stack")[0], window).exit_status == 0, (
     "version 0 crashes as well: look for another window"
 )
 
-# %% hidden="stack_case" points=1 about="mended: medians of ordinary windows, and the whole archive"
+# %% hidden="stack_mended" points=1 about="mended: medians of ordinary windows, and the whole archive"
 windows = rng.integers(-2000, 2000, (4, 512)).tolist()
 seen = worked(learner, learner.stack_mended(), np.ravel(windows), "ordinary windows")
 assert seen.text.split()[:4] == stack_words(windows)[:4], "ordinary windows: a median is wrong"
@@ -641,7 +641,7 @@ assert seen.text.split() == stack_words(windows), (
     "the archive is not what it was: it must hold 59,000 values, and keep them"
 )
 
-# %% hidden="stack_case" points=1 about="mended: a flat line, and lines up and down"
+# %% hidden="stack_mended" points=1 about="mended: a flat line, and lines up and down"
 ramp = np.arange(512)
 windows = [
     [int(rng.integers(-9, 9))] * 512,
@@ -654,7 +654,7 @@ assert seen.text.split() == stack_words(windows), (
     "a flat line, or one that rises: a median or the archive is wrong"
 )
 
-# %% hidden="stack_case" points=1 about="mended: at most 2,048 bytes of stack, for the worst windows too"
+# %% hidden="stack_mended" points=1 about="mended: at most 2,048 bytes of stack, for the worst windows too"
 ramp = np.arange(256)
 windows = [killer(), [*ramp, *ramp[::-1]], [0, 1] * 256, [*range(511), 600]]
 seen = worked(
@@ -671,7 +671,7 @@ assert seen.stack_bytes <= 2048, (
 )
 
 
-# %% mistake="stack_case" because="lets the middle value divide" keeps=2 says="a flat line, or one that rises"
+# %% mistake="stack_mended" because="lets the middle value divide" keeps=2 says="a flat line, or one that rises"
 def stack_trigger():
     return list(range(512))
 
@@ -684,7 +684,7 @@ def stack_mended():
     )
 
 
-# %% mistake="stack_case" because="takes back the sorting of version 1" keeps=3 says="another dividing value has other worst windows"
+# %% mistake="stack_mended" because="takes back the sorting of version 1" keeps=3 says="another dividing value has other worst windows"
 def stack_trigger():
     return list(range(512))
 
@@ -694,7 +694,7 @@ def stack_mended():
     return versions("stack")[-1].replace(change["now"], change["was"])
 
 
-# %% mistake="stack_case" because="makes room by a shorter archive" keeps=1 says="it must hold 59,000 values"
+# %% mistake="stack_mended" because="makes room by a shorter archive" keeps=1 says="it must hold 59,000 values"
 def stack_trigger():
     return list(range(512))
 
@@ -703,7 +703,7 @@ def stack_mended():
     return versions("stack")[-1].replace("#define ARCHIVE 59000", "#define ARCHIVE 40000")
 
 
-# %% [markdown] hint="stack_case"
+# %% [markdown] hint="stack_mended"
 # Every call of `sort` keeps its registers on the stack until it returns. The last value divides. If
 # it is the largest, how many values go to the left?
 #
@@ -729,7 +729,7 @@ def stack_mended():
 # }
 # ```
 
-# %% needs="stack_case bisect_step"
+# %% needs="stack_mended bisect_step"
 window = list(stack_trigger())
 print("version 5", ending(run(versions("stack")[-1], window)))
 found = bisect("stack", lambda text: run(text, window).exit_status != 0)
@@ -782,14 +782,14 @@ def right_classes(rows):
 
 
 # %% [markdown]
-# ### Exercise 4: layer_case
+# ### Exercise 4: layer_mended
 #
 # `layer_trigger` returns 16 features for which version 5 names the wrong class and version 0 the
 # right one. `layer_mended` returns a `main.c` that names the right class for all features, calm or
 # strong.
 
 
-# %% exercise="layer_case" points=4
+# %% exercise="layer_mended" points=4
 def layer_trigger():
     """Return 16 features, whole numbers from -128 to 127, that version 5 gets wrong."""
     ### BEGIN SOLUTION
@@ -807,7 +807,7 @@ def layer_mended():
     ### END SOLUTION
 
 
-# %% check="layer_case"
+# %% check="layer_mended"
 row = list(layer_trigger())
 assert len(row) == 16, f"16 features, {len(row)} came"
 want = right_classes(row)[0]
@@ -818,7 +818,7 @@ got = [int(word) for word in run(layer_mended(), rows.ravel()).text.split()]
 wrong = sum(g != w for g, w in zip(got, right_classes(rows)))
 assert len(got) == 60 and wrong == 0, f"mended: {wrong} of 60 random rows are still wrong"
 
-# %% hidden="layer_case" points=1 about="features that version 5 gets wrong, and version 0 right"
+# %% hidden="layer_mended" points=1 about="features that version 5 gets wrong, and version 0 right"
 row = whole(learner.layer_trigger(), -128, 127, "a row of features")
 assert len(row) == 16, f"16 features, {len(row)} came"
 sums = layer_sums(row)[0]
@@ -830,7 +830,7 @@ assert ran(learner, versions("layer")[0], row).text.strip() == want, (
     "version 0 gets it wrong as well: take sums that lie further apart"
 )
 
-# %% hidden="layer_case" points=1 about="mended: ordinary beats"
+# %% hidden="layer_mended" points=1 about="mended: ordinary beats"
 rows = rng.integers(-30, 31, (80, 16))
 sums = layer_sums(rows)
 rows, sums = (
@@ -840,7 +840,7 @@ rows, sums = (
 seen = worked(learner, learner.layer_mended(), rows.ravel(), "ordinary beats")
 assert seen.text.split() == [str(int(b > a)) for a, b in sums], "ordinary beats: a class is wrong"
 
-# %% hidden="layer_case" points=1 about="mended: strong beats, up to the largest features"
+# %% hidden="layer_mended" points=1 about="mended: strong beats, up to the largest features"
 rows = np.concatenate([rng.integers(40, 128, (40, 16)), rng.choice([-128, 127], (40, 16))])
 rows = np.concatenate([rows, [[127] * 16, [-128] * 16, np.where(WEIGHTS[1] > 0, 127, -128)]])
 sums = layer_sums(rows)
@@ -850,7 +850,7 @@ assert wrong == 0 and len(seen.text.split()) == len(rows), (
     f"strong beats: {wrong} of {len(rows)} classes are wrong, since both scores end at the same limit (saturate)"
 )
 
-# %% hidden="layer_case" points=1 about="mended: calm beats, where sums differ by little"
+# %% hidden="layer_mended" points=1 about="mended: calm beats, where sums differ by little"
 rows = []
 while len(rows) < 60:
     row = rng.integers(-25, 26, 16)
@@ -865,7 +865,7 @@ assert wrong == 0, (
 )
 
 
-# %% mistake="layer_case" because="takes back the finer scores" keeps=3 says="That is issue 12 again"
+# %% mistake="layer_mended" because="takes back the finer scores" keeps=3 says="That is issue 12 again"
 def layer_trigger():
     return [100] * 16
 
@@ -874,7 +874,7 @@ def layer_mended():
     return versions("layer")[-1].replace("(sum_of(class) + 16) >> 5", "(sum_of(class) + 256) >> 9")
 
 
-# %% mistake="layer_case" because="lets the dangerous class win when scores are equal" keeps=2 says="strong beats"
+# %% mistake="layer_mended" because="lets the dangerous class win when scores are equal" keeps=2 says="strong beats"
 def layer_trigger():
     return [100] * 16
 
@@ -883,7 +883,7 @@ def layer_mended():
     return versions("layer")[-1].replace("score_of(1) > score_of(0)", "score_of(1) >= score_of(0)")
 
 
-# %% mistake="layer_case" because="gives features that do not fit into a byte" keeps=3 says="must lie between -128 and 127"
+# %% mistake="layer_mended" because="gives features that do not fit into a byte" keeps=3 says="must lie between -128 and 127"
 def layer_trigger():
     return [1000] * 16
 
@@ -895,7 +895,7 @@ def layer_mended():
     return text.replace("score_of(1) > score_of(0)", "sum_of(1) > sum_of(0)")
 
 
-# %% [markdown] hint="layer_case"
+# %% [markdown] hint="layer_mended"
 # A score has 8 bits. Sums over 32 * 127, about 4,064, all end at 127. Which features make both sums
 # so large? And who says that the scores must be bytes before they are compared?
 #
@@ -916,7 +916,7 @@ def layer_mended():
 #     return text.replace("score_of(1) > score_of(0)", "...")  # a function left unused is a warning
 # ```
 
-# %% needs="layer_case bisect_step"
+# %% needs="layer_mended bisect_step"
 row = list(layer_trigger())
 want = right_classes(row)[0]
 bisect("layer", lambda text: int(run(text, row).text) != want)
@@ -955,7 +955,7 @@ def depends_on_later(text, samples):
 
 
 # %% [markdown]
-# ### Exercise 5: stream_case
+# ### Exercise 5: stream_mended
 #
 # `stream_trigger` returns 192 samples, three halves: the first half's mean must depend on the later
 # two in version 5, and not in version 0. `stream_mended` returns a `main.c` that prints the same
@@ -963,7 +963,7 @@ def depends_on_later(text, samples):
 # by at least two that do not; the pace of the samples cannot be changed.
 
 
-# %% exercise="stream_case" points=4
+# %% exercise="stream_mended" points=4
 def stream_trigger():
     """Return 192 samples, -32768 to 32767, whose first 64 get another mean when more follow."""
     ### BEGIN SOLUTION
@@ -988,7 +988,7 @@ def stream_mended():
     ### END SOLUTION
 
 
-# %% check="stream_case"
+# %% check="stream_mended"
 samples = list(stream_trigger())
 assert len(samples) == 192, f"three halves are 192 samples, {len(samples)} came"
 assert depends_on_later(versions("stream")[-1], samples), (
@@ -1002,7 +1002,7 @@ assert not depends_on_later(stream_mended(), samples), (
 )
 assert len(run(stream_mended(), samples).text.split()) == 3, "mended: three halves, three means"
 
-# %% hidden="stream_case" points=1 about="samples whose first mean depends on later ones in version 5, and not in version 0"
+# %% hidden="stream_mended" points=1 about="samples whose first mean depends on later ones in version 5, and not in version 0"
 samples = whole(learner.stream_trigger(), -(2**15), 2**15 - 1, "the samples")
 assert len(samples) == 192, f"three halves are 192 samples, {len(samples)} came"
 newest, oldest = versions("stream")[-1], versions("stream")[0]
@@ -1016,12 +1016,12 @@ assert firsts[0] != firsts[1], (
 )
 assert firsts[2] == firsts[3], "version 0 depends on later samples as well"
 
-# %% hidden="stream_case" points=1 about="mended: calm signals, a mean for every half"
+# %% hidden="stream_mended" points=1 about="mended: calm signals, a mean for every half"
 samples = spiky(rng, 12, ())
 seen = worked(learner, learner.stream_mended(), samples, "calm signals")
 assert seen.text.split() == stream_words(samples), "calm signals: a mean is wrong or missing"
 
-# %% hidden="stream_case" points=1 about="mended: one half that takes long"
+# %% hidden="stream_mended" points=1 about="mended: one half that takes long"
 for at in (1, 4):
     samples = spiky(rng, 9, (at,))
     seen = worked(learner, learner.stream_mended(), samples, "one half that takes long")
@@ -1033,7 +1033,7 @@ for at in (1, 4):
         "one half that takes long: its mean is not that of its own 64 samples with all passes done, or a later half was damaged"
     )
 
-# %% hidden="stream_case" points=1 about="mended: a long half in every three, for a long time"
+# %% hidden="stream_mended" points=1 about="mended: a long half in every three, for a long time"
 samples = spiky(rng, 36, range(0, 34, 3))
 seen = worked(learner, learner.stream_mended(), samples, "a long half in every three")
 got, want = seen.text.split(), stream_words(samples)
@@ -1043,7 +1043,7 @@ assert len(got) == len(want) and wrong == 0, (
 )
 
 
-# %% mistake="stream_case" because="takes the limit of passes back" keeps=2 says="with all passes done"
+# %% mistake="stream_mended" because="takes the limit of passes back" keeps=2 says="with all passes done"
 def stream_trigger():
     spread = [round(16_000 ** (n / 63)) for n in range(64)]
     return spread + [0] * 128
@@ -1054,7 +1054,7 @@ def stream_mended():
     return versions("stream")[-1].replace(change["now"], change["was"])
 
 
-# %% mistake="stream_case" because="switches the stream off while it reads" keeps=1 says="a mean is wrong or missing"
+# %% mistake="stream_mended" because="switches the stream off while it reads" keeps=1 says="a mean is wrong or missing"
 def stream_trigger():
     spread = [round(16_000 ** (n / 63)) for n in range(64)]
     return spread + [0] * 128
@@ -1068,7 +1068,7 @@ def stream_mended():
     )
 
 
-# %% mistake="stream_case" because="feeds three calm halves" keeps=3 says="Reading must take longer"
+# %% mistake="stream_mended" because="feeds three calm halves" keeps=3 says="Reading must take longer"
 def stream_trigger():
     return [n % 7 for n in range(192)]
 
@@ -1085,7 +1085,7 @@ def stream_mended():
     return text.replace("const volatile int16_t *values", "const int16_t *values")
 
 
-# %% [markdown] hint="stream_case"
+# %% [markdown] hint="stream_mended"
 # The ring has two halves. While the program reads one, the hardware fills the other, and then comes
 # back. How many cycles has the program, and what makes `mean_without_outliers` take longer?
 #
@@ -1113,7 +1113,7 @@ def stream_mended():
 #     )
 # ```
 
-# %% needs="stream_case bisect_step"
+# %% needs="stream_mended bisect_step"
 samples = list(stream_trigger())
 newest = versions("stream")[-1]
 bisect("stream", lambda text: depends_on_later(text, samples))
