@@ -1773,15 +1773,15 @@ def drop_channels(first, second, count):
 
 
 # %% check="drop_channels"
-front = {"weights": np.array([3.0, -1.0, 2.0]).reshape(3, 1, 1, 1), "bias": np.array([1.0, 2, 3])}
+front = {"weights": np.array([3.0, -4.0, 2.0]).reshape(3, 1, 1, 1), "bias": np.array([1.0, 2, 3])}
 back = {"weights": np.array([[10.0, 20.0, 30.0]]).reshape(1, 1, 1, 3), "bias": np.zeros(1)}
 narrow, fitted = drop_channels(front, back, 1)
-assert narrow["weights"].ravel().tolist() == [3, 2], (
-    f"-1 has the smallest magnitude, 3 and 2 stay; {narrow['weights'].ravel().tolist()} came"
+assert narrow["weights"].ravel().tolist() == [3, -4], (
+    f"2 has the smallest magnitude, 3 and -4 stay; {narrow['weights'].ravel().tolist()} came"
 )
-assert narrow["bias"].tolist() == [1, 3], f"bias [1, 3] expected, {narrow['bias'].tolist()} came"
-assert fitted["weights"].ravel().tolist() == [10, 30], (
-    f"the next layer keeps what reads channels 0 and 2: [10, 30]; {fitted['weights'].ravel().tolist()} came"
+assert narrow["bias"].tolist() == [1, 2], f"bias [1, 2] expected, {narrow['bias'].tolist()} came"
+assert fitted["weights"].ravel().tolist() == [10, 20], (
+    f"the next layer keeps what reads channels 0 and 1: [10, 20]; {fitted['weights'].ravel().tolist()} came"
 )
 assert len(front["bias"]) == 3, "the arguments must stay as they are"
 

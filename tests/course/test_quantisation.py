@@ -1,5 +1,6 @@
 """The unit's answers beside tflite-micro, byte for byte, and what its limit promises."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from medlab.course import find_course, load_syllabus, load_unit
 
 ROOT = find_course(Path(__file__).parent)
 sys.path.insert(0, str(Path(__file__).parents[1] / "edge"))
-PLAIN = ("import tempfile", "def calibrate(", "def fold(", "def as_graph(")  # cells of the notebook
+REAL = os.environ.get("MEDLAB_REALDATA", "")
+PLAIN = ("import tempfile", "def calibrate(", "class Net(", "def fold(", "def as_graph(")
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +185,28 @@ def test_without_any_difference_the_limit_has_a_closed_form(unit):
     for n in (30, 60, 500):
         found = unit["judge_floor"]([True] * n, [True] * n, 0.5, 1e-6)
         assert found["limit"] == pytest.approx(z2 / (n + z2), abs=1e-6)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL, reason="MEDLAB_REALDATA is not set")
+def test_on_real_pictures_int8_keeps_the_floor_of_the_unit(unit, record_property, capsys):
+    """The unit's network and integers on PneumoniaMNIST."""
+    import torch
+
+    splits = unit["pneumonia_mnist"].read(Path(REAL, "cxr", "pneumoniamnist_open.npz"))
+    films = {n: s.images[..., None].astype(np.float32) / 255 for n, s in splits.items()}
+    labels = {n: s.labels.astype(bool) for n, s in splits.items()}
+    torch.manual_seed(0)
+    layers = unit["fold"](unit["train"](unit["Net"](), films["train"], labels["train"], 10))
+    network = unit["quantise"](layers, unit["calibrate"](layers, films["train"][::8]))
+    right = unit["logits_of"](layers, films["test"]) > 0
+    found = unit["int8_logits"](network, films["test"], unit["int8_conv"]) > 0
+    sick = labels["test"]
+    judged = [unit["judge_floor"](right[sick], found[sick], 0.03, 0.03)]
+    judged.append(unit["judge_floor"](~right[~sick], ~found[~sick], 0.03, 0.03))
+    with capsys.disabled():
+        share = right[sick].mean(), (~right[~sick]).mean()
+        print(f"\nreal pictures: float {share[0]:.3f} and {share[1]:.3f}, int8 {judged}")
+    record_property("losses", [j["loss"] for j in judged])
+    assert judged[0]["verdict"] == "kept"
+    assert max(abs(j["loss"]) for j in judged) < 0.03
