@@ -34,8 +34,8 @@ SEED = 0
 # **What a time is here:** a number of instructions on the emulated core, counted exactly. It is the same
 # on every computer and in every run. It is *not* a time on a chip: there an instruction takes one clock
 # cycle or more, memory makes the core wait, and entering a handler costs a dozen cycles or more. The
-# network is small, with weights drawn at random; it stands for a real one that takes a hundred times
-# longer. Everything else has shrunk with it. The heart signal is generated: noise, nobody's heart.
+# network is small, with weights drawn at random; it stands for a real one, which takes ten to a
+# hundred times longer. Everything else has shrunk with it. The heart signal is generated: noise, nobody's heart.
 
 # %%
 import matplotlib.pyplot as plt
@@ -1566,3 +1566,16 @@ plot_delays(
 #
 # Monitors with the update keep the fault: switch the network off there until they are updated, and look
 # through their logs for late alarms.
+
+# %% [markdown]
+# ## What you have now
+#
+# - `quick_test`: an order by deadlines, and a test that knows when it does not know.
+# - `response_times`: the worst case, blocking included, before anything is built.
+# - `scheduler_c`: the policy of a preemptive kernel that survives a busy hour, a sleep and day 50.
+# - `alarm_delays`: a measurement from outside, in which an alarm that never came counts.
+# - `infer_c`: a network that anybody can interrupt, with two short locks and a budget for them.
+#
+# Where real life is harder: the most that a job takes is a measured number here, and on a chip with
+# caches and flash nobody has tried all paths; interrupts of drivers cost time that is in no table;
+# tasks wait for each other; and two processors share one memory.

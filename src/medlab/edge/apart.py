@@ -74,7 +74,8 @@ def run(
         answer = _ask(json.dumps(asked), seconds)
     if "problem" in answer:
         raise BadInput(answer["problem"])
-    return Seen(**answer["seen"])
+    seen = answer["seen"]
+    return Seen(**seen | {"trace": [tuple(event) for event in seen["trace"]]})  # JSON has no tuples
 
 
 class Child:

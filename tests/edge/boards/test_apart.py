@@ -50,6 +50,31 @@ def test_a_run_apart_shows_what_a_run_here_does(elf):
     assert seen.samples_used == here.samples_used == 3
 
 
+WAITS = """
+#include "hal.h"
+#include "print.h"
+#define W(address) (*(volatile uint32_t *)(address))
+static volatile int rises;
+void EXTI0_Handler(void) { W(0x40013C14) = 1; rises++; print("!"); }
+int main(void) {
+  W(0x40013C00) = 1;
+  W(0x40013C08) = 1;
+  W(0xE000E100) = 1u << 6;
+  while (rises < 2) __asm volatile("wfi");
+  return 0;
+}
+"""
+
+
+def test_a_line_rises_apart_at_the_cycles_at_which_it_rises_here(made):
+    elf = made(WAITS)
+    here = boards.load(BOARD).run(Firmware.from_bytes(elf, BOARD), rises=[5_000, 70_000])
+    seen = apart.run(BOARD, elf, rises=np.array([5_000, 70_000]))
+    assert seen.trace == here.trace
+    assert [character for _, character in seen.trace] == ["!", "!"]
+    assert 70_000 < seen.trace[1][0] < 70_100
+
+
 def test_samples_may_be_numbers_of_numpy(elf):
     assert apart.run(BOARD, elf, np.array([1, 2], np.int16)).text == "3"
 
