@@ -307,7 +307,7 @@ def test_record_100_of_mit_bih_is_read_whole():
 
 @pytest.mark.real
 @pytest.mark.skipif(not REAL, reason="MEDLAB_REALDATA names no folder of real data")
-def test_a_record_of_three_samples_lists_is_refused_for_its_rate_or_annotations():
+def test_records_without_annotations_are_refused():
     folder = Path(REAL, "ecg", "wfdb_formats")
     for name in ("100_3chan", "v102s"):
         with pytest.raises(BadInput):
