@@ -783,7 +783,8 @@ print(f"widest channel / narrowest channel: {ranges.max() / ranges.min():.0f}")
 #
 # The chip has no fast division and perhaps no floating point, so $M$ becomes a 31-bit multiplier
 # and a shift to the right (negative where $M \ge 1$: to the left). `math.frexp` splits a number
-# into a fraction from 0.5 to 1 and a power of 2.
+# into a fraction from 0.5 to 1 and a power of 2. (TensorFlow Lite's files and `kernels-in-c` count
+# the shift the other way round, to the left. The bytes are the same.)
 #
 # **Predict before you go on:** $M = 0.75$ has multiplier $0.75 \cdot 2^{31}$ and shift 0. What has
 # $M = 1 - 2^{-40}$? Its fraction rounds up to $2^{31}$, one more than the register holds.
@@ -2046,7 +2047,7 @@ for ax, title, group in ((axes[0], "sensitivity", sick), (axes[1], "specificity"
         colour, line = styles[found["verdict"]]
         ax.plot([100 * found["loss"], 100 * drawn], [-at, -at], color=colour, ls=line)
         ax.plot(100 * found["loss"], -at, "o", color=colour)
-        ax.text(100 * drawn + 1, -at, found["verdict"], va="center", color=colour)
+        ax.text(100 * drawn + 0.5, 0.15 - at, found["verdict"], color=colour)
         limit = "no limit" if found["limit"] is None else f"limit {100 * found['limit']:.0f}"
         loss = round(100 * found["loss"])
         print(f"  {name:32s} loss {loss:3d}, {limit}: {found['verdict']}")
@@ -2054,6 +2055,7 @@ for ax, title, group in ((axes[0], "sensitivity", sick), (axes[1], "specificity"
     ax.set(title=title, xlabel="points lost: seen (dot), limit (end of the line)")
     ax.set_xlim(right=ax.get_xlim()[1] * 1.4)
 axes[0].set_yticks([-at for at in range(len(studies))], list(studies))
+axes[0].set_ylim(0.4 - len(studies), 0.7)
 plt.show()
 
 # %% [markdown]
