@@ -744,14 +744,14 @@ room = BOARD.ram["size"] - 2 * (59_000 + 512 + 512)
 fig, ax = plt.subplots(figsize=(7, 2))
 ax.barh(list(depth), list(depth.values()), color=["0.75", "0.35", "0.75"], edgecolor="black")
 ax.axvline(room, color="black", ls=":")
-ax.text(room, 2.75, "room beside a day's archive", ha="center", fontsize=9)
+ax.text(room - 150, 2, "room beside a day's archive", ha="right", va="center", fontsize=9)
 ax.invert_yaxis()
 ax.set(xlabel="bytes of stack on this window")
 plt.show()
 
 # %% [markdown]
-# *In words:* three bars. Version 1 and the mended firmware use a few hundred bytes of stack on this
-# window, version 2 more than there is beside a day's archive, which a dotted line shows.
+# *In words:* three bars. Version 1 and the mended firmware use at most a few hundred bytes of stack
+# on this window, version 2 more than there is beside a day's archive, which a dotted line shows.
 #
 # **Bisection blames the longer archive. The archive is innocent.** Since version 2 the sorting has
 # been able to eat all of the stack; there was just enough room, until the archive took it. What
