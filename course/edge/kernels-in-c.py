@@ -1010,7 +1010,7 @@ void depthwise(const Layer *layer, int8_t *output) {
     ### END SOLUTION
 
 
-# %% needs="requantise_c"
+# %%
 def some_layer(rng, height, width, channels):
     """Return a layer with random numbers."""
     return {
