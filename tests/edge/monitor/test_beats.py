@@ -20,7 +20,7 @@ def heard(listen, records):
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
-    ecg.make(folder, seed=12, patients=4, seconds=30)
+    ecg.make(folder, seed=12, patients=3, seconds=25)
     return [ecg.read_record(folder, name) for name in ecg.record_names(folder)]
 
 
@@ -40,6 +40,31 @@ def test_r_is_found_near_enough_for_the_model(heard, records):
         pairs = runs.matched([beat.sample for beat in said.beats], record.beats()[0])
         away += [abs(found - true) for found, true in pairs]
     assert np.mean(np.array(away) <= 8) >= 0.9
+
+
+def drawn(beats, heights, t_height=0.0):
+    """Draw QRS complexes of some heights (mV), each with a T wave 0.28 s later."""
+    at = np.arange(beats[-1] + 2 * runs.RATE)[:, None]
+    signal = np.exp(-0.5 * ((at - beats) / 4) ** 2) @ heights
+    signal += np.exp(-0.5 * ((at - beats - 100) / 17) ** 2) @ np.full(len(beats), t_height)
+    noise = np.random.default_rng(6).normal(0, 0.01, len(at))
+    return np.round(1024 + 200 * (signal + noise)).astype(int)
+
+
+def test_a_small_beat_is_found_by_looking_back(listen):
+    beats = np.arange(1, 12) * 300
+    heights = np.ones(11)
+    heights[7] = 0.42  # under the threshold, over half of it
+    said = listen(drawn(beats, heights))
+    found = [beat.sample for beat in said.beats]
+    assert runs.score(found, beats.tolist(), FIRST) == (1, 1)
+    assert [at for at in found if abs(at - 2400) <= 8]
+
+
+def test_a_tall_t_wave_is_no_beat(listen):
+    beats = np.arange(1, 12) * 300
+    said = listen(drawn(beats, np.ones(11), t_height=1.0))
+    assert runs.score([beat.sample for beat in said.beats], beats.tolist(), FIRST) == (1, 1)
 
 
 @pytest.mark.real
