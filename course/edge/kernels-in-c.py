@@ -422,7 +422,7 @@ int8_t requantise(int32_t sum, int32_t multiplier, int shift, int32_t zero) {
 """
 
 
-# %% mistake="requantise_c" because="rounds once, at the end" keeps=1 says="are both roundings done"
+# %% mistake="requantise_c" because="rounds once, at the end" keeps=2 says="are both roundings done"
 def requantise_c():
     return r"""
 #include "kernels.h"

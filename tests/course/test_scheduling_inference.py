@@ -76,7 +76,16 @@ def test_qemu_gives_each_slot_to_the_same_task(unit, tmp_path):
     elf = unit["BOARD"].build_text(files, defines, toolchain.find("zig"))
     (tmp_path / "slots.elf").write_bytes(elf)
     command = [QEMU, "-M", "netduinoplus2", "-kernel", tmp_path / "slots.elf", "-display", "none"]
-    command += ["-serial", "null", "-serial", "stdio", "-monitor", "none", "-icount", "shift=0"]
+    command += [
+        "-serial",
+        "null",
+        "-serial",
+        "stdio",
+        "-monitor",
+        "none",
+        "-icount",
+        "shift=0,sleep=off",
+    ]
     command += ["-semihosting-config", "enable=on,target=native"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.returncode) == (unit["simulate"](tasks, 60), 0)
