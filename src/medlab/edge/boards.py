@@ -223,8 +223,8 @@ class Board:
         lead_off: Sequence[range] = (),
     ):
         """Return the emulated board with firmware in its flash, ready to run once."""
-        from medlab.edge.devices import Feed
         from medlab.edge.emulator import Machine
+        from medlab.edge.sensor import Feed
 
         _check_watched(firmware, watch)
         self._check_fit(firmware)
@@ -239,9 +239,12 @@ class Board:
         return machine
 
     def _set_rises(self, machine, rises: Sequence[int]) -> None:
-        if len(rises) and not machine.system.lines:
+        from medlab.edge.interrupts import Line
+
+        lines = [device for device in machine.devices if isinstance(device, Line)]
+        if len(rises) and not lines:
             raise BadInput(f"{self.name} has no line that could rise: take another board")
-        for line in machine.system.lines:
+        for line in lines:
             line.rises = sorted(map(int, rises))
 
     @cached_property
@@ -255,7 +258,8 @@ class Board:
         return range(self.ram["at"], self.ram["at"] + self.ram["size"])
 
     def _devices(self) -> list:
-        from medlab.edge.devices import MODELS, Registers
+        from medlab.edge.devices import MODELS
+        from medlab.edge.registers import Registers
 
         id_word = Registers(self.chip["at"], 4, always={0: self.chip["value"]})
         made = [id_word]

@@ -15,9 +15,11 @@ from typing import NamedTuple
 import unicorn
 from unicorn import arm_const as arm
 
-from medlab.edge.devices import PAGE, FlashController, Line, Refused, Registers, SystemControl
 from medlab.edge.exceptions import Exceptions
 from medlab.edge.firmware import Firmware
+from medlab.edge.flash_controllers import FlashController
+from medlab.edge.interrupts import SVCALL, Source, SystemControl
+from medlab.edge.registers import PAGE, Refused, Registers
 
 CORES = {  # unicorn's model, and the CPUID that the core gives as its name
     "cortex-m4": (arm.UC_CPU_ARM_CORTEX_M4, 0x410FC241),
@@ -114,7 +116,7 @@ class Machine:
         self.uc.ctl_set_tcg_buffer_size(TRANSLATED)
         self.system = SystemControl(cpuid)
         self.devices = [self.system, *devices]
-        self.system.lines = [device for device in devices if isinstance(device, Line)]
+        self.system.sources = [device for device in devices if isinstance(device, Source)]
         self.flash, self.ram = flash, ram
         self.flash_controller = next((d for d in devices if isinstance(d, FlashController)), None)
         self.outcome = Outcome()
@@ -339,11 +341,11 @@ class Machine:
     def _may_call(self) -> bool:
         """Make a supervisor call pending if its handler can be entered at once, as it must be."""
         vectors = self.system.words.get(self.system.VTOR, self.flash.start)
-        vector = struct.unpack("<I", self.read_memory(vectors + 4 * self.system.SVCALL, 4))[0]
+        vector = struct.unpack("<I", self.read_memory(vectors + 4 * SVCALL, 4))[0]
         if self.firmware.function_at(vector & ~1) == "Default_Handler":
             return False
-        self.system.pending.add(self.system.SVCALL)
-        return self._due() == self.system.SVCALL
+        self.system.pending.add(SVCALL)
+        return self._due() == SVCALL
 
     def _on_semihosting(self) -> None:
         operation, argument = (self.uc.reg_read(r) for r in (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1))

@@ -12,7 +12,6 @@ import struct
 
 from unicorn import arm_const as arm
 
-SVCALL, PENDSV, SYSTICK = 11, 14, 15
 EXC_RETURN = 0xFFFFFFE1
 NO_FLOAT, TO_THREAD, FROM_PSP = 1 << 4, 1 << 3, 1 << 2
 SPSEL, FPCA = 1 << 1, 1 << 2  # bits of CONTROL

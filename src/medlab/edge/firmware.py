@@ -42,9 +42,8 @@ class Firmware:
     elf: Path
     board: str
     compiler: str
-    content: bytes | None = field(
-        default=None, repr=False
-    )  # in place of the file, if there is none
+    # In place of the file, if there is none.
+    content: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def from_bytes(cls, elf: bytes, board: str, compiler: str = "unknown") -> "Firmware":

@@ -2,7 +2,8 @@
 
 import pytest
 
-from medlab.edge.devices import Refused, Stream
+from medlab.edge.interrupts import Stream
+from medlab.edge.registers import Refused
 
 LISR, LIFCR, CR, NDTR, M0AR = 0x00, 0x08, 0x10, 0x14, 0x1C
 ON, HALF_ASKS, ERROR, HALF, FULL = 1, 1 << 3, 1 << 3, 1 << 4, 1 << 5
