@@ -6,10 +6,9 @@ commands are tested against a stand-in, the C files and the byte array for what 
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 
-from medlab.edge import boards
+from medlab.edge import boards, programs
 from medlab.edge.compile import Compiled, translate
 from medlab.edge.graph import read_model
 from medlab.errors import BadInput
@@ -98,19 +97,8 @@ def build(folder: Path, board: boards.Board, port: str = "") -> None:
 
 
 def _run(command: list[str]) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        raise BadInput(f"arduino-cli {command[1]} gave no answer in {PATIENCE_S} s") from None
+    late = f"arduino-cli {command[1]} gave no answer in {PATIENCE_S} s"
+    done = programs.run(command, PATIENCE_S, "arduino-cli is not installed", late)
     if done.returncode:
-        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()]
-        said = (errors or lines or ["no reason"])[0]
+        said = programs.first_error(done.stderr + done.stdout)
         raise BadInput(f"arduino-cli cannot {command[1]} the sketch: {said}")

@@ -172,8 +172,7 @@ class Board:
     ) -> bytes:
         """Compile C given as text, {name of a file: its text}, and return the ELF file's content.
 
-        The same text gives the same bytes. Raises BadInput for what does not compile, with the
-        place as NAME:LINE:COLUMN.
+        Raises BadInput for what does not compile, with the place as NAME:LINE:COLUMN.
         """
         _check_names(files)
         with tempfile.TemporaryDirectory(prefix="firmware-") as made:

@@ -8,13 +8,13 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from medlab.edge import programs
 from medlab.edge.boards import Board
 from medlab.edge.firmware import Firmware
 from medlab.errors import BadInput
@@ -171,21 +171,9 @@ def flash(tool: Tool) -> None:
 
 def _run(command: list[str], must_succeed: bool = False) -> str:
     """Run a tool; return all that it said."""
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError:
-        raise BadInput(f"{command[0]} is not installed: it comes with its flash tool") from None
-    except subprocess.TimeoutExpired:
-        raise BadInput(
-            f"{command[0]} gave no answer in {PATIENCE_S} s: unplug the board, plug it in"
-        ) from None
+    absent = f"{command[0]} is not installed: it comes with its flash tool"
+    late = f"{command[0]} gave no answer in {PATIENCE_S} s: unplug the board, plug it in"
+    done = programs.run(command, PATIENCE_S, absent, late)
     if must_succeed and done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         raise BadInput(f"{command[0]} could not write the firmware: {(lines or ['no reason'])[-1]}")

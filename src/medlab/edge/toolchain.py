@@ -18,6 +18,7 @@ from pathlib import Path
 
 import platformdirs
 
+from medlab.edge.programs import first_error
 from medlab.errors import BadInput
 
 GCC = "arm-none-eabi-gcc"
@@ -79,7 +80,7 @@ class Toolchain:
                 command, capture_output=True, text=True, env=_environment(), cwd=library
             )
         if done.returncode:
-            raise BadInput(f"{self.name} cannot build {out.name}: {_first_error(done.stderr)}")
+            raise BadInput(f"{self.name} cannot build {out.name}: {first_error(done.stderr)}")
 
 
 def find(kind: str | None = None) -> Toolchain:
@@ -135,9 +136,3 @@ def _environment() -> dict[str, str]:
     cache = str(platformdirs.user_cache_path("medlab") / "zig")
     ours = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
     return os.environ | {name: os.environ.get(name, place) for name, place in ours.items()}
-
-
-def _first_error(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line or "undefined" in line]
-    return (errors or lines or ["it says nothing"])[0]
