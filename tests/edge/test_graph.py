@@ -146,6 +146,12 @@ def test_a_missing_file_is_refused(tmp_path):
     assert "No such file" in refusal(tmp_path / "nothing.tflite")
 
 
+def test_a_refusal_names_the_file(tmp_path):
+    file = tmp_path / "notes.tflite"
+    file.write_text("no model at all, only text")
+    assert refusal(file).startswith(f"{file}: not a .tflite file")
+
+
 def damaged(model: bytes, rng: np.random.Generator) -> bytes:
     """Cut a file short, flip up to eight bits, or put an extreme number over four bytes."""
     content, kind = bytearray(model), rng.integers(0, 3)

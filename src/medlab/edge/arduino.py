@@ -55,7 +55,9 @@ def sketch(application: Path, model: Path, out: Path) -> Path:
     """
     source = application / "arduino" / f"{application.name}.ino"
     if not source.is_file():
-        raise BadInput(f"{application.name} has no Arduino sketch: {source} is not there")
+        raise BadInput(
+            f"{application.name} has no Arduino sketch: write {source}, or name ecg_monitor"
+        )
     folder = out / application.name
     library = boards.find_hardware_labs() / "lib"
     files = [source, *(library / name for name in FROM_LIBRARY)]

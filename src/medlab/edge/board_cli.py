@@ -144,14 +144,15 @@ def sketch(
     """Write an application as an Arduino sketch that runs its model in TensorFlow Lite Micro."""
     from medlab.edge import arduino, boards
 
-    application = boards.application(app)
+    application, board_ = boards.application(app), boards.load(name)
+    told = arduino.commands(out / application.name, board_, port or "PORT")
     folder = arduino.sketch(application, model or application / OWN_MODEL, out)
     print(f"written: {folder}", flush=True)
     if compile_ or port:
-        arduino.build(folder, boards.load(name), port)
+        arduino.build(folder, board_, port)
         print("uploaded" if port else "compiled")
         return
-    for command in arduino.commands(folder, boards.load(name), "PORT"):
+    for command in told:
         print(shlex.join(command))
 
 

@@ -18,7 +18,9 @@ def read_feed(path: Path) -> list[int]:
     try:
         return _check(READERS.get(path.suffix, _read_text)(path), path)
     except OSError as problem:
-        raise BadInput(f"cannot read the feed {path}: {problem.strerror}") from None
+        raise BadInput(
+            f"cannot read the feed {path}: {problem.strerror}: name a file of samples"
+        ) from None
 
 
 def read_stretch(said: str) -> range:

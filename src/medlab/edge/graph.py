@@ -89,11 +89,19 @@ def read_model(model: bytes | Path | str) -> Graph:
     Raises BadInput, one line that names operator and tensor, for a damaged file, a float model, a
     dynamic shape or anything else that the compiler cannot translate exactly.
     """
-    if isinstance(model, Path | str):
-        model = _file_bytes(Path(model))
+    if isinstance(model, bytes):
+        return _checked(model)
+    content = _file_bytes(Path(model))
+    try:
+        return _checked(content)
+    except BadInput as problem:
+        raise BadInput(f"{model}: {problem}") from None
+
+
+def _checked(content: bytes) -> Graph:
     from medlab.edge.operators import RENAMES, check_supported
 
-    graph = parse(model)
+    graph = parse(content)
     check_supported(graph)
     _check(graph, RENAMES)
     return graph
