@@ -14,6 +14,7 @@ typedef struct {
 
 static volatile Reading queue[QUEUE];
 static volatile uint32_t taken, put, lost, silent;
+static volatile uint32_t missed; /* ticks without a sample, also those that ended while main was busy */
 
 void SysTick_Handler(void);
 
@@ -21,6 +22,7 @@ void SysTick_Handler(void) {
   int16_t sample;
   if (!hal_sense(&sample)) {
     silent++;
+    missed++;
     return;
   }
   silent = 0;
@@ -43,13 +45,16 @@ static void handle_readings(void) {
 }
 
 int main(void) {
-  uint32_t lost_told = 0;
+  uint32_t lost_told = 0, missed_told = 0;
   monitor_start();
   systick_start(hal_clock_hz / SAMPLE_RATE);
   systick_interrupt();
   while (silent < SILENT_MOST) {
     handle_readings();
-    if (silent) monitor_stopped();
+    if (missed != missed_told) {
+      missed_told = missed;
+      monitor_stopped();
+    }
     if (lost != lost_told) {
       monitor_lost(lost - lost_told);
       lost_told = lost;

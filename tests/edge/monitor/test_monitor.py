@@ -11,10 +11,12 @@ import pytest
 
 from medlab.datasets import ecg
 from medlab.edge import boards
+from medlab.edge.sensor import Feed
 from medlab.errors import BadInput
 
 FROM, TO = 5 * runs.RATE + 37, 7 * runs.RATE  # where faults are
 END = 13 * runs.RATE
+JUDGED_AFTER = 185  # samples from R to the model: the window's end and half a block of quality
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +117,47 @@ def test_a_sensor_that_stops_and_holds_its_value_within_a_window_gives_no_predic
     said = listen(feed)
     assert said.kinds[0] == "flat line"
     assert all(beat.sample < r - runs.TOLERANCE for beat in said.judged)
+
+
+def with_misses(monkeypatch, misses):
+    """Let the sensor be asked in vain at these of its samples, each so many times."""
+    left, given = dict(misses), Feed.next
+
+    def answer(feed):
+        if left.get(feed.used):
+            left[feed.used] -= 1
+            return None
+        return given(feed)
+
+    monkeypatch.setattr(Feed, "next", answer)
+    return left
+
+
+@pytest.mark.parametrize("misses", [1, 3])
+def test_a_sensor_that_misses_samples_and_comes_back_gives_no_prediction_across_the_gap(
+    misses, listen, record, samples, monkeypatch
+):
+    r = int(record[1][record[1] > FROM][0])
+    left = with_misses(monkeypatch, {r + 20: misses})
+    said = listen(samples)
+    assert not any(left.values())
+    assert said.alarms[0] == (r + 20, "sensor stopped")
+    assert not touched(said.judged, r + 20, r + 20)
+    assert said.clears, "the samples came back"
+    assert any(beat.sample > r + 4 * runs.RATE for beat in said.judged)
+
+
+def test_a_sample_that_is_missed_while_the_model_runs_is_told(
+    listen, record, samples, monkeypatch
+):
+    slow = "nrf52840"  # at 64 MHz the model takes longer than a sample
+    judged = [beat.sample for beat in listen(samples, slow).judged if beat.sample > FROM]
+    model_runs = judged[0] + JUDGED_AFTER
+    for gap in (model_runs, model_runs + 1):
+        with monkeypatch.context() as patch:
+            with_misses(patch, {gap: 1})
+            said = listen(samples, slow)
+        assert said.kinds[0] == "sensor stopped" and said.alarms[0][0] < gap + 4, gap
 
 
 @pytest.mark.parametrize("feed", [[], [1024], [1024] * 400, [0] * 1500])
