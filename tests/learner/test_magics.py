@@ -105,6 +105,27 @@ def test_an_error_of_the_check_cell_itself_counts_its_lines_as_the_editor_does(n
     assert shown.startswith("add: not yet. TypeError in this cell, line 3: add() missing 1")
 
 
+def test_a_check_before_the_cells_above_it_says_so_and_counts_as_no_failure(notebook, tiny_course):
+    notebook.run("%load_ext medlab\n%unit add-two")
+    notebook.run(WRONG)
+    shown = notebook.run("%%check add\nassert np.isclose(add(1, 2), 3), 'no'")
+    assert shown == "add: stopped. It uses `np`: run the cells above it first."
+    assert "Hint" not in notebook.run(CHECK)
+    assert "Hint 1 of 3" in notebook.run(CHECK)
+
+
+def test_a_check_that_trips_over_none_asks_for_the_return(notebook):
+    notebook.run("def add(a, b):\n    a + b")
+    assert notebook.run("%%check add\nassert add(1, 2) + 0 == 3, 'no'").endswith(
+        "is a `return` missing?"
+    )
+    assert notebook.run("%%check add\nassert add(1, 2).real == 3, 'no'").endswith(
+        "has no attribute 'real'; is a `return` missing?"
+    )
+    notebook.run("def add(a, b):\n    return None + b")  # the learner's own line says enough
+    assert "return" not in notebook.run(CHECK)
+
+
 def test_a_syntax_error_in_the_check_cell_is_one_line(notebook):
     shown = notebook.run("%%check add\nx = 1\nassert (x ==, 'no'")
     assert shown.startswith("add: not yet. SyntaxError in this cell, line 3: ")

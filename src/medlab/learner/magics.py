@@ -175,6 +175,8 @@ def _verdict(name: str, body: Body, error: BaseException) -> Panel:
         return Panel(name, "not attempted yet", f"Run the cell that defines `{name}` first.")
     if isinstance(error, KeyboardInterrupt):
         return Panel(name, "stopped", "The check was interrupted. Run it again.")
+    if isinstance(error, NameError) and error.name and body.failed_itself(error):
+        return Panel(name, "stopped", f"It uses `{error.name}`: run the cells above it first.")
     return Panel(name, "not yet", _reason(body, error))
 
 
@@ -183,6 +185,8 @@ def _reason(body: Body, error: BaseException) -> str:
     if isinstance(error, AssertionError) and body.failed_itself(error):
         return message or f"This does not hold: `{body.failing_line(error)}`"
     kind = type(error).__name__
+    if isinstance(error, TypeError | AttributeError) and body.failed_itself(error):
+        message += "; is a `return` missing?" if "NoneType" in message else ""
     return one_line(
         f"{kind}{body.place(error)}: {message}" if message else kind + body.place(error)
     )
