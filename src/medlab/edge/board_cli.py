@@ -95,7 +95,7 @@ def profile(
 
     from medlab.edge import profile as profiling
 
-    done = _ran(app, name, feed, budget, toolchain, model, watch or ())
+    done = _ran(app, name, feed, budget, toolchain, model, watch or (), follow_arena=True)
     done.check()
     table = Table("what", "value", "unit", "kind", "how")
     table.columns[1].justify = "right"
@@ -178,14 +178,21 @@ def _compiled(model: Path, folder: Path) -> Path:
     return folder / "model.c"
 
 
-def _ran(app, name, feed, budget, compiler, model, watch=(), lead_off=""):
+def _ran(app, name, feed, budget, compiler, model, watch=(), lead_off="", follow_arena=False):
     from medlab.edge import boards
     from medlab.edge.feeds import read_feed, read_stretch
 
     samples = read_feed(feed) if feed else []
     found, firmware = _built(app, name, None, compiler, model)
     off = [read_stretch(lead_off)] if lead_off else []
-    return found.run(firmware, samples, budget or boards.BUDGET, watch, lead_off=off)
+    return found.run(
+        firmware,
+        samples,
+        budget or boards.BUDGET,
+        watch,
+        lead_off=off,
+        follow_arena=follow_arena,
+    )
 
 
 def _said_status(done) -> int:

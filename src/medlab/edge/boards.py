@@ -192,6 +192,7 @@ class Board:
         watch: Sequence[str] = (),
         rises: Sequence[int] = (),
         lead_off: Sequence[range] = (),
+        follow_arena: bool = False,
     ):
         """Run firmware on the emulated board, from reset to its end; return Run.
 
@@ -199,7 +200,8 @@ class Board:
         stopped. budget: instructions after which a firmware that goes on is stopped. watch: names
         of functions whose calls are counted one by one. rises: the cycles at which the board's line
         rises, which asks for an interrupt. lead_off: numbers of samples, from 0, at which the
-        sensor's front end says that an electrode is off.
+        sensor's front end says that an electrode is off. follow_arena: note how much main writes of
+        `arena`, a compiled model's memory; the run takes twice as long.
         """
         _need("unicorn", "unicorn")
         _need("capstone", "capstone")
@@ -207,7 +209,7 @@ class Board:
         from medlab.edge.run import Run
 
         machine, outcome = emulator.run(
-            lambda: self.machine(firmware, feed, watch, rises, lead_off), budget
+            lambda: self.machine(firmware, feed, watch, rises, lead_off, follow_arena), budget
         )
         machine.release()
         sent = _sent(machine)
@@ -220,6 +222,7 @@ class Board:
         watch: Sequence[str] = (),
         rises: Sequence[int] = (),
         lead_off: Sequence[range] = (),
+        follow_arena: bool = False,
     ):
         """Return the emulated board with firmware in its flash, ready to run once."""
         from medlab.edge.emulator import Machine
@@ -235,6 +238,8 @@ class Board:
             if hasattr(device, "feed"):
                 device.feed = given
         machine.load(firmware, watch)
+        if follow_arena:
+            machine.follow_arena()
         return machine
 
     def _set_rises(self, machine, rises: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ import unicorn
 from unicorn import arm_const as arm
 
 from medlab.edge.exceptions import Exceptions
-from medlab.edge.firmware import Firmware
+from medlab.edge.firmware import Firmware, Symbol
 from medlab.edge.flash_controllers import FlashController
 from medlab.edge.interrupts import SVCALL, Source, SystemControl
 from medlab.edge.registers import PAGE, Refused, Registers
@@ -28,6 +28,7 @@ CORES = {  # unicorn's model, and the CPUID that the core gives as its name
 TRANSLATED = 32 << 20  # bytes for translated code; unicorn's own gigabyte is more than jails give
 NEVER = 0xFFFFFFFE  # an address that no program reaches
 PAINT = b"\xa5"
+ARENA = "arena"  # what a compiled model calls the memory of its tensors
 WFI = b"\x30\xbf"
 EXCEPTION_EXIT = 8  # what unicorn reports when the core branches to an EXC_RETURN value
 SUPERVISOR_CALL, BREAKPOINT, SEMIHOSTING = 2, 7, b"\xab\xbe"
@@ -101,6 +102,7 @@ class Outcome:
     instructions: int = 0
     slept: int = 0  # cycles in WFI
     stack_bytes: int = 0
+    arena_bytes: int | None = None  # of the arena, up to the last that was written; None: not asked
     blocks: list[Block] = field(default_factory=list)
     calls: dict[str, list[int]] = field(default_factory=dict)
 
@@ -124,6 +126,7 @@ class Machine:
         self._old_blocks: list[Block] = []
         self.last_block: Block | None = None
         self._watched: dict[int, str] = {}
+        self._arena: Symbol | None = None
         self._open_calls: list[Call] = []
         self._return_to = None  # of the innermost open call
         self._traced: int | None = None
@@ -177,6 +180,22 @@ class Machine:
         self.outcome.calls = {name: [] for name in watch}
         self._stack = range(*(firmware.symbols[f"__stack_{end}"] for end in ("limit", "top")))
         self.uc.mem_write(self._stack.start, PAINT * len(self._stack))
+
+    def follow_arena(self) -> None:
+        """Note how much of the arena main writes, if the program has one; runs take twice as long.
+
+        Start-up does not count: it zeroes all of it.
+        """
+        known = self.firmware.objects
+        self._arena = next((o for o in known if o.name == ARENA and o.address in self.ram), None)
+
+    def _hook_arena(self) -> None:
+        if self.outcome.arena_bytes is not None:
+            return
+        self.outcome.arena_bytes = 0
+        last = self._arena.address + self._arena.size - 1
+        kind = unicorn.UC_HOOK_MEM_WRITE
+        self.uc.hook_add(kind, self._on_arena_write, None, self._arena.address, last)
 
     def trace_from(self, instructions: int) -> None:
         """After so many instructions follow the rest singly, so that a fault knows its own."""
@@ -295,6 +314,8 @@ class Machine:
 
     def _new_block(self, address: int, size: int) -> Block:
         block = self._blocks[address, size] = Block(address, self.read_memory(address, size))
+        if self._arena and address == self.firmware.symbols.get("main"):
+            self._hook_arena()
         return block
 
     def _forget_blocks(self, first: int, last: int) -> None:
@@ -363,6 +384,11 @@ class Machine:
         kind = _kind(access)
         self._stop(f"{kind} of {size} bytes at 0x{address:08x}, where there is nothing")
         return False
+
+    def _on_arena_write(self, _uc, _access, address: int, size: int, _value: int, _data) -> None:
+        used = address + size - self._arena.address
+        if used > self.outcome.arena_bytes:
+            self.outcome.arena_bytes = min(used, self._arena.size)
 
     def _on_flash_write(self, _uc, _access, address: int, size: int, value: int, _data) -> bool:
         content = (value & (1 << 8 * size) - 1).to_bytes(size, "little")

@@ -24,7 +24,7 @@ def rows(run: Run) -> list[Row]:
 
 
 def memory(run: Run) -> list[Row]:
-    """Return flash and RAM by section, the largest variables, and the stack's high-water mark."""
+    """Return flash and RAM by section, the largest variables, and high-water marks."""
     firmware = run.firmware
     made = [_bytes("flash", firmware.flash_bytes)]
     made += [_bytes(f"  {s.name}", s.size) for s in firmware.sections if s.in_flash]
@@ -33,6 +33,10 @@ def memory(run: Run) -> list[Row]:
     in_ram = [o for o in firmware.objects if o.address in run.board.ram_range and o.size]
     for found in sorted(in_ram, key=lambda o: -o.size)[:LARGEST]:
         made.append(_bytes(f"  variable {found.name}", found.size))
+    if run.arena_bytes is not None:
+        made.append(
+            _bytes("arena, at most", run.arena_bytes, "up to the last byte that was written")
+        )
     return [*made, _bytes("stack, at most", run.stack_bytes, "painted before the run")]
 
 

@@ -44,6 +44,11 @@ class Run:
         return self.outcome.stack_bytes
 
     @property
+    def arena_bytes(self) -> int | None:
+        """The arena's bytes up to the last that main wrote; None if not followed or not there."""
+        return self.outcome.arena_bytes
+
+    @property
     def calls(self) -> dict[str, list[int]]:
         """Instructions of each call of a watched function, with all that it called.
 

@@ -7,7 +7,8 @@ import edge_models as making
 import numpy as np
 import pytest
 
-from medlab.edge import boards, compile_model
+from medlab.edge import boards, compile_model, profile
+from medlab.edge.emit import SLACK
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,10 @@ def outputs_of(model, inputs):
 
 
 def bench(model, name, folder, compiler):
-    compile_model(model, folder)
-    main_c = boards.find_hardware_labs() / "bench" / "main.c"
+    compile_model(model, folder / "model")
+    sources = [boards.find_hardware_labs() / "bench" / "main.c", folder / "model" / "model.c"]
     board = boards.load(name)
-    return board, board.build([main_c, folder / "model.c"], folder / "a.elf", compiler=compiler)
+    return board, board.build(sources, folder / "a.elf", compiler=compiler)
 
 
 def lines(run):
@@ -54,6 +55,15 @@ def test_a_model_on_a_board_equals_litert(model, name, tmp_path, zig):
     assert lines(run) == list(outputs_of(model, inputs))
     assert len(run.calls["model_invoke"]) == 5
     assert run.exit_status == 0
+
+
+def test_the_arena_is_written_to_its_end_and_not_behind(model, tmp_path, zig):
+    planned = compile_model(model, tmp_path / "plan").arena_bytes
+    board, firmware = bench(model, "stm32f405", tmp_path, zig)
+    run = board.run(firmware, [1] * 40, follow_arena=True)
+    assert planned - 8 < run.arena_bytes <= planned - SLACK
+    marks = {row.what: row.value for row in profile.memory(run)}
+    assert marks["arena, at most"] == f"{run.arena_bytes:,}"
 
 
 def test_a_sensor_that_stops_within_a_window_gives_no_prediction(model, tmp_path, zig):

@@ -305,3 +305,22 @@ int main(void) {
   return 0;
 }"""
     assert on_board(code).text == "nan -inf big 4000000000"
+
+
+ARENA = """
+static char arena[64];
+static volatile char *const at = arena;
+int main(void) { at[3] = 1; at[WRITTEN] = 0; return at[50]; }
+"""
+
+
+@pytest.mark.parametrize("written", [2, 40, 63])
+def test_the_arena_is_followed_up_to_the_last_byte_that_main_writes(build, written):
+    board, firmware = build(ARENA, defines={"WRITTEN": written})
+    assert board.run(firmware, follow_arena=True).arena_bytes == max(written, 3) + 1
+    assert board.run(firmware).arena_bytes is None
+
+
+def test_firmware_without_an_arena_has_no_mark_of_one(build):
+    board, firmware = build("int main(void) { return 0; }")
+    assert board.run(firmware, follow_arena=True).arena_bytes is None
