@@ -133,12 +133,20 @@ def test_a_file_is_put_into_the_learners_folder(kernel, learner):
     assert learner.read(path) == b"bytes"
 
 
-def test_the_learners_exception_comes_back_with_its_kind_and_line(kernel, learner):
+def test_the_learners_exception_comes_back_with_its_kind_and_place(kernel, learner):
     kernel.run("def f(x):\n    x = x + 1\n    raise ValueError('too large')")
     error = error_from(learner.f, 1)
-    assert (error.kind, error.message, error.line) == ("ValueError", "too large", 3)
+    assert (error.kind, error.message) == ("ValueError", "too large")
+    assert (error.function, error.line) == ("f", 3)
     assert error_from(learner.f) is not None
     assert error_from(str, 1) is None
+
+
+def test_an_error_in_a_function_that_the_unit_gives_names_that_function(kernel, learner):
+    kernel.run("def own(x): return None")
+    kernel.run("def given(x):\n    y = own(x)\n    return [len(v) for v in [y]]")
+    error = error_from(learner.given, 1)
+    assert (error.kind, error.function, error.line) == ("TypeError", "given", 3)
 
 
 def test_a_call_that_does_not_end_is_out_of_time(kernel, learner):

@@ -41,8 +41,8 @@ def _outcome(namespace: dict, request: str) -> str:
         value = _do(namespace, wire.loads(request, _revive))
         return wire.dumps({"value": value}, _hold)
     except Exception as error:
-        told = {"kind": type(error).__name__, "message": str(error), "line": _line(error)}
-        return wire.dumps({"error": told})
+        told = {"kind": type(error).__name__, "message": str(error)}
+        return wire.dumps({"error": told | _place(error)})
 
 
 def _do(namespace: dict, request: dict) -> object:
@@ -69,14 +69,19 @@ def _write(name: str, content: bytes) -> str:
     return str(path)
 
 
-def _line(error: BaseException) -> int | None:
-    """Return the line of the learner's own cell in which an error was raised last."""
-    line, trace = None, error.__traceback__
+def _place(error: BaseException) -> dict:
+    """Return the function and line of the notebook in which an error was raised last.
+
+    The function may be one that the unit gives: it need not stand in the learner's own cell.
+    """
+    place, trace = {}, error.__traceback__
     while trace is not None:
-        if "ipykernel_" in trace.tb_frame.f_code.co_filename:
-            line = trace.tb_lineno
+        code = trace.tb_frame.f_code
+        if "ipykernel_" in code.co_filename:
+            function = code.co_qualname.split(".<locals>")[0]
+            place = {"function": function, "line": trace.tb_lineno}
         trace = trace.tb_next
-    return line
+    return place
 
 
 def _hold(value: object) -> dict:

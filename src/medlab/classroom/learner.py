@@ -11,11 +11,12 @@ from medlab.classroom.kernel import Kernel
 class LearnerError(Exception):
     """The learner's code raised an exception."""
 
-    def __init__(self, kind: str, message: str, line: int | None = None):
+    def __init__(self, kind: str, message: str, function: str = "", line: int | None = None):
         super().__init__(f"{kind}: {message}")
         self.kind = kind  # name of the exception's class
         self.message = message
-        self.line = line  # in the learner's cell, from 1
+        self.function = function  # of the notebook, in which it was raised
+        self.line = line  # in that function's cell, from 1
 
 
 class Held:

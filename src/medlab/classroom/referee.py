@@ -130,8 +130,8 @@ def _compiled(source: str, line: int, unit: Unit):
 def _raised(test: HiddenTest, error: LearnerError) -> TestResult:
     if error.kind == "NotImplementedError":
         return _lost(test, NOT_ATTEMPTED, "it still raises NotImplementedError")
-    where = f" (line {error.line} of your cell)" if error.line else ""
-    return _lost(test, ERROR, f"your code raised {error.kind}: {error.message}{where}")
+    where = f" in {error.function}, line {error.line}" if error.line else ""
+    return _lost(test, ERROR, f"your code raised {error.kind}{where}: {error.message}")
 
 
 def _lost(test: HiddenTest, status: str, message: str) -> TestResult:
