@@ -1,6 +1,6 @@
 """Random valid models compile and give what tflite-micro gives.
 
-MEDLAB_RANDOM_MODELS sets how many; the 500 take 40 seconds of processor time where gcc is installed.
+MEDLAB_RANDOM_MODELS sets how many; 500 take 40 seconds of processor time where gcc is installed.
 """
 
 import os
