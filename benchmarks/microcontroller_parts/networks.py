@@ -1,10 +1,12 @@
-"""The models: published ones, and others in published shapes whose random weights know nothing."""
+"""The models: published ones, the heart monitor's, and others whose random weights know nothing."""
 
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+from medlab.edge.boards import find_hardware_labs
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "edge"))
 import edge_models as making
@@ -27,7 +29,9 @@ def models(whole: bool = True) -> dict[str, bytes]:
             found[name] = (folder / file).read_bytes()
         else:
             print(f"{name} is left out: MEDLAB_REALDATA names no folder with models/mlperf_tiny")
-    return found | {"ecg": ecg(whole), "vww": vww(whole), "ad": ad()}
+    monitor = find_hardware_labs() / "ecg_monitor" / "model.tflite"
+    made = {"ecg": ecg(whole), "vww": vww(whole), "ad": ad()}
+    return found | made | {"monitor": monitor.read_bytes()}
 
 
 def ecg(whole: bool = True) -> bytes:
