@@ -35,6 +35,12 @@ def test_an_error_is_one_line_and_the_kernel_lives_on(kernel):
     assert kernel.run("1").status == "ok"
 
 
+def test_a_cell_that_python_cannot_read_is_told_by_its_line_not_by_a_file(kernel):
+    assert kernel.run("x = 1\ndef f(:\n    pass").error == (
+        "SyntaxError: invalid syntax (line 2 of the cell)"
+    )
+
+
 def test_an_endless_cell_is_interrupted_and_the_kernel_lives_on(kernel):
     assert kernel.run("while True: pass").status == "timeout"
     assert kernel.alive

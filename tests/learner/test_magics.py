@@ -46,6 +46,12 @@ def test_a_wrong_answer_shows_the_message_of_the_assert_and_raises_nothing(noteb
     assert notebook.result.success
 
 
+def test_what_medlab_refuses_is_told_without_a_line_of_the_units_own_helper(notebook):
+    notebook.run("from medlab.errors import BadInput")
+    notebook.run("def add(a, b):\n    raise BadInput('dot.c:9:21: error: expected a semicolon')")
+    assert notebook.run(CHECK) == "add: not yet. dot.c:9:21: error: expected a semicolon"
+
+
 def test_the_panel_says_in_html_what_it_says_in_text(notebook):
     notebook.run(WRONG)
     notebook.run(CHECK)

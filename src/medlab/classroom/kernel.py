@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import time
@@ -35,6 +36,7 @@ LARGEST_OUTPUT = 50_000_000  # bytes
 WAITING = 2
 READ_OUTPUT = 8  # a message of more than so many times the outputs that are kept is not unpacked
 IDLE_SECONDS = 2  # for outputs to be complete, once the reply is there
+FILE_OF_CELL = re.compile(r"\(\d+\.py, line (\d+)\)")  # how Python names a cell it cannot read
 LARGEST_HEADER = 10_000  # bytes of one that is read of a message that is too large
 INTERRUPT_SECONDS = 3  # between asking a kernel to stop and killing it
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "MEDLAB_SCALE", "OMP_NUM_THREADS")
@@ -155,7 +157,8 @@ class Kernel:
             return Ran("killed", ran.outputs, "the kernel died")
         if reply.get("status") != "ok":
             ran.status = "error"
-            ran.error = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
+            told = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
+            ran.error = FILE_OF_CELL.sub(r"(line \1 of the cell)", told)
         if _asks_to_exit(reply):
             self._await_end()  # the next cell must not go to a process that is ending
         return ran

@@ -11,10 +11,12 @@ import numpy as np
 from medlab.classroom.kernel import KernelDied, OutOfTime
 from medlab.classroom.learner import Learner, LearnerError, close, error_from
 from medlab.course.unit import HiddenTest, Unit
+from medlab.errors import BadInput
 
 PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
 ERROR, TIMEOUT, KILLED, AWAITED = "error", "timeout", "killed", "awaits a person"
 LONGEST_MESSAGE = 400
+BAD_INPUT = BadInput.__name__  # what medlab refuses: it says all itself, such as a line of C
 
 
 @dataclass
@@ -130,6 +132,8 @@ def _compiled(source: str, line: int, unit: Unit):
 def _raised(test: HiddenTest, error: LearnerError) -> TestResult:
     if error.kind == "NotImplementedError":
         return _lost(test, NOT_ATTEMPTED, "it still raises NotImplementedError")
+    if error.kind == BAD_INPUT:
+        return _lost(test, ERROR, error.message)
     where = f" in {error.function}, line {error.line}" if error.line else ""
     return _lost(test, ERROR, f"your code raised {error.kind}{where}: {error.message}")
 

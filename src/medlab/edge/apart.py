@@ -43,6 +43,7 @@ class Seen:
     ram_bytes: int
     calls: dict[str, list[int]]  # instructions of each call of a watched function
     by_function: dict[str, int]  # instructions in each function itself, the most first
+    reads: list[int] | None  # which bytes of the followed variable were read, from 0
 
 
 def run(
@@ -53,12 +54,13 @@ def run(
     watch: Sequence[str] = (),
     seconds: float = SECONDS,
     rises: Sequence[int] = (),
+    follow_reads: str = "",
 ) -> Seen:
     """Run the ELF file with this content on a board, from reset to its end.
 
-    feed, budget, watch and rises are those of Board.run. Raises BadInput for what is no firmware of
-    this board, for one without a watched function, and for one that the emulator does not survive
-    or does not finish within seconds of wall-clock time.
+    feed, budget, watch, rises and follow_reads are those of Board.run. Raises BadInput for what is
+    no firmware of this board, for one without a watched function or the followed variable, and for
+    one that the emulator does not survive or does not finish within seconds of wall-clock time.
     """
     if not isinstance(elf, bytes) or len(elf) > LARGEST_ELF:
         raise BadInput(f"a firmware is at most {LARGEST_ELF / 1e6:g} MB of bytes: build it again")
@@ -69,6 +71,7 @@ def run(
         "budget": budget,
         "watch": list(watch),
         "rises": [int(cycle) for cycle in rises],
+        "reads": follow_reads,
     }
     with _lock:
         answer = _ask(json.dumps(asked), seconds)
@@ -148,9 +151,11 @@ def _answer(asked: dict) -> dict:
         return {"problem": f"this is no firmware that can be read ({type(error).__name__})"}
 
 
-def _emulate(board: str, elf: str, feed: list, budget: int, watch: list, rises: list) -> Seen:
+def _emulate(
+    board: str, elf: str, feed: list, budget: int, watch: list, rises: list, reads: str
+) -> Seen:
     firmware = Firmware.from_bytes(base64.b64decode(elf), board)
-    seen = boards.load(board).run(firmware, feed, budget, watch, rises)
+    seen = boards.load(board).run(firmware, feed, budget, watch, rises, follow_reads=reads)
     return Seen(
         text=seen.text,
         trace=seen.trace,
@@ -164,6 +169,7 @@ def _emulate(board: str, elf: str, feed: list, budget: int, watch: list, rises: 
         ram_bytes=firmware.ram_bytes,
         calls=seen.calls,
         by_function=seen.by_function,
+        reads=seen.reads,
     )
 
 

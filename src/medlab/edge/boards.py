@@ -193,6 +193,7 @@ class Board:
         rises: Sequence[int] = (),
         lead_off: Sequence[range] = (),
         follow_arena: bool = False,
+        follow_reads: str = "",
     ):
         """Run firmware on the emulated board, from reset to its end; return Run.
 
@@ -201,7 +202,8 @@ class Board:
         of functions whose calls are counted one by one. rises: the cycles at which the board's line
         rises, which asks for an interrupt. lead_off: numbers of samples, from 0, at which the
         sensor's front end says that an electrode is off. follow_arena: note how much main writes of
-        `arena`, a compiled model's memory; the run takes twice as long.
+        `arena`, a compiled model's memory; the run takes twice as long. follow_reads: name of a
+        variable; note which of its bytes are read.
         """
         _need("unicorn", "unicorn")
         _need("capstone", "capstone")
@@ -209,7 +211,10 @@ class Board:
         from medlab.edge.run import Run
 
         machine, outcome = emulator.run(
-            lambda: self.machine(firmware, feed, watch, rises, lead_off, follow_arena), budget
+            lambda: self.machine(
+                firmware, feed, watch, rises, lead_off, follow_arena, follow_reads
+            ),
+            budget,
         )
         machine.release()
         sent = _sent(machine)
@@ -223,6 +228,7 @@ class Board:
         rises: Sequence[int] = (),
         lead_off: Sequence[range] = (),
         follow_arena: bool = False,
+        follow_reads: str = "",
     ):
         """Return the emulated board with firmware in its flash, ready to run once."""
         from medlab.edge.emulator import Machine
@@ -240,6 +246,8 @@ class Board:
         machine.load(firmware, watch)
         if follow_arena:
             machine.follow_arena()
+        if follow_reads:
+            machine.follow_reads(follow_reads)
         return machine
 
     def _set_rises(self, machine, rises: Sequence[int]) -> None:
@@ -323,7 +331,8 @@ def _check_watched(firmware, watch: Sequence[str]) -> None:
     missing = [name for name in watch if name not in firmware.symbols]
     if missing:
         raise BadInput(
-            f"{firmware.elf.name} has no function {missing[0]}: it may have been built into another"
+            f"{firmware.elf.name} has no function {missing[0]}: "
+            "define it under this name; one that is static may be part of another"
         )
 
 

@@ -20,6 +20,7 @@ from medlab.edge.firmware import Firmware, Symbol
 from medlab.edge.flash_controllers import FlashController
 from medlab.edge.interrupts import SVCALL, Source, SystemControl
 from medlab.edge.registers import PAGE, Refused, Registers
+from medlab.errors import BadInput
 
 CORES = {  # unicorn's model, and the CPUID that the core gives as its name
     "cortex-m4": (arm.UC_CPU_ARM_CORTEX_M4, 0x410FC241),
@@ -103,6 +104,7 @@ class Outcome:
     slept: int = 0  # cycles in WFI
     stack_bytes: int = 0
     arena_bytes: int | None = None  # of the arena, up to the last that was written; None: not asked
+    reads: set[int] | None = None  # which bytes of a followed object were read; None: not asked
     blocks: list[Block] = field(default_factory=list)
     calls: dict[str, list[int]] = field(default_factory=dict)
 
@@ -188,6 +190,20 @@ class Machine:
         """
         known = self.firmware.objects
         self._arena = next((o for o in known if o.name == ARENA and o.address in self.ram), None)
+
+    def follow_reads(self, name: str) -> None:
+        """Note which bytes of a variable are read, counted from its first one.
+
+        Raises BadInput if the program has none of this name, or several.
+        """
+        found = [o for o in self.firmware.objects if o.name == name and o.size]
+        if len(found) != 1:
+            raise BadInput(f"{self.firmware.elf.name} has {len(found)} variables {name}: needs one")
+        start, last = found[0].address, found[0].address + found[0].size - 1
+        self.outcome.reads = set()
+        kind = unicorn.UC_HOOK_MEM_READ
+        # A word may begin in front of the variable.
+        self.uc.hook_add(kind, self._on_read, range(start, last + 1), start - 3, last)
 
     def _hook_arena(self) -> None:
         if self.outcome.arena_bytes is not None:
@@ -389,6 +405,10 @@ class Machine:
         used = address + size - self._arena.address
         if used > self.outcome.arena_bytes:
             self.outcome.arena_bytes = min(used, self._arena.size)
+
+    def _on_read(self, _uc, _access, address: int, size: int, _value: int, room: range) -> None:
+        seen = range(max(address, room.start), min(address + size, room.stop))
+        self.outcome.reads.update(at - room.start for at in seen)
 
     def _on_flash_write(self, _uc, _access, address: int, size: int, value: int, _data) -> bool:
         content = (value & (1 << 8 * size) - 1).to_bytes(size, "little")

@@ -1,5 +1,6 @@
 """Other people's programs: run them, and say in one line why they failed."""
 
+import re
 import subprocess
 
 from medlab.errors import BadInput
@@ -26,7 +27,14 @@ def run(command: list[str], seconds: float, absent: str, late: str) -> subproces
 
 
 def first_error(said: str) -> str:
-    """Return the first line that tells an error; else the first one."""
+    """Return the first line that tells an error, with the line of code it quotes; else the first.
+
+    Code is what gcc and clang write below an error, behind its line's number: `9 | int x = 3`.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "undefined" in line]
-    return (errors or lines or ["it says nothing"])[0]
+    errors = [n for n, line in enumerate(lines) if "error" in line.lower() or "undefined" in line]
+    if not errors:
+        return (lines or ["it says nothing"])[0]
+    told, *below = lines[errors[0] : errors[0] + 2]
+    code = re.fullmatch(r"\d+ \| *(.+)", "".join(below))
+    return f"{told}: `{code[1]}`" if code else told

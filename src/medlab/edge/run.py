@@ -49,6 +49,11 @@ class Run:
         return self.outcome.arena_bytes
 
     @property
+    def reads(self) -> list[int] | None:
+        """Which bytes of the followed variable were read, from 0; None if none was followed."""
+        return None if self.outcome.reads is None else sorted(self.outcome.reads)
+
+    @property
     def calls(self) -> dict[str, list[int]]:
         """Instructions of each call of a watched function, with all that it called.
 
@@ -92,4 +97,4 @@ class Run:
         return self
 
     def _who(self) -> str:
-        return f"firmware {self.firmware.elf.stem} on {self.board.name}"
+        return f"{self.firmware.elf.name} on {self.board.name}"

@@ -184,6 +184,8 @@ def _reason(body: Body, error: BaseException) -> str:
     message = _message(error)
     if isinstance(error, AssertionError) and body.failed_itself(error):
         return message or f"This does not hold: `{body.failing_line(error)}`"
+    if isinstance(error, BadInput):
+        return one_line(message)  # says all itself, such as a line of C
     kind = type(error).__name__
     if isinstance(error, TypeError | AttributeError) and body.failed_itself(error):
         message += "; is a `return` missing?" if "NoneType" in message else ""

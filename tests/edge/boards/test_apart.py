@@ -66,6 +66,11 @@ int main(void) {
 """
 
 
+def test_what_is_read_of_a_variable_is_told_apart_as_here(made):
+    text = "static volatile char row[4]; int main(void) { return row[1] + row[3]; }"
+    assert apart.run(BOARD, made(text), follow_reads="row").reads == [1, 3]
+
+
 def test_a_line_rises_apart_at_the_cycles_at_which_it_rises_here(made):
     elf = made(WAITS)
     here = boards.load(BOARD).run(Firmware.from_bytes(elf, BOARD), rises=[5_000, 70_000])

@@ -321,6 +321,26 @@ def test_the_arena_is_followed_up_to_the_last_byte_that_main_writes(build, writt
     assert board.run(firmware).arena_bytes is None
 
 
+READS = """
+#include <stdint.h>
+static volatile int8_t row[8] __attribute__((aligned(4)));
+int main(void) { row[7] = 1; return row[0] + (int)*(volatile uint32_t *)(row + READ_AT); }
+"""
+
+
+@pytest.mark.parametrize(("at", "read"), [(0, [0, 1, 2, 3]), (4, [0, 4, 5, 6, 7]), (6, [0, 6, 7])])
+def test_of_a_followed_variable_every_byte_that_is_read_is_noted(build, at, read):
+    board, firmware = build(READS, defines={"READ_AT": at})
+    assert board.run(firmware, follow_reads="row").reads == read
+    assert board.run(firmware).reads is None
+
+
+def test_following_a_variable_that_is_not_there_is_one_line(build):
+    board, firmware = build(READS, defines={"READ_AT": 0})
+    with pytest.raises(BadInput, match="has 0 variables column"):
+        board.run(firmware, follow_reads="column")
+
+
 def test_firmware_without_an_arena_has_no_mark_of_one(build):
     board, firmware = build("int main(void) { return 0; }")
     assert board.run(firmware, follow_arena=True).arena_bytes is None

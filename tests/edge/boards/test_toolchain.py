@@ -13,6 +13,7 @@ GCC = """#!/bin/bash
 [ "$1" = -dumpversion ] && { echo 12.3.4; exit; }
 echo "main.c:1:1: warning: first" >&2
 echo "main.c:2:2: error: second" >&2
+echo "    2 |   int x = 3" >&2
 exit 1
 """
 
@@ -57,10 +58,10 @@ def test_an_unknown_toolchain_is_refused():
         toolchain.find("icc")
 
 
-def test_a_failed_build_gives_the_first_error_not_the_first_warning(only, tmp_path):
+def test_a_failed_build_gives_the_first_error_with_its_code_not_the_first_warning(only, tmp_path):
     write_gcc(only)
     found = toolchain.find()
-    with pytest.raises(BadInput, match=r"cannot build a\.elf: main\.c:2:2: error: second"):
+    with pytest.raises(BadInput, match=r"a\.elf: main\.c:2:2: error: second: `int x = 3`$"):
         found.link("cortex-m4", [], tmp_path / "a.elf", tmp_path / "a.ld", tmp_path)
 
 
