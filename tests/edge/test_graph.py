@@ -53,6 +53,22 @@ def test_a_float_model_is_refused():
     assert "full-integer quantisation" in text
 
 
+def test_an_int8_model_with_float_ends_is_told_how_to_convert_it():
+    maker = Maker([1, 4])
+    maker.add("QUANTIZE", [maker.input], [1, 4])
+    dense(maker, np.random.default_rng(0), maker.output, 3)
+    maker.graph.tensors[maker.input].type = 0
+    text = refusal(maker.finish())
+    assert "operator 0 QUANTIZE: only the model's inside is int8" in text
+    assert "inference_input_type and inference_output_type int8" in text
+
+
+def test_a_quantize_between_int8_tensors_is_an_operator_without_a_kernel():
+    maker = Maker([1, 4])
+    maker.add("QUANTIZE", [maker.input], [1, 4])
+    assert "operator 0 QUANTIZE (tensor 1 't1') is not supported" in refusal(maker.finish())
+
+
 def test_a_dynamic_shape_is_refused():
     maker = Maker([1, 4, 4, 1])
     pool(maker, maker.input)

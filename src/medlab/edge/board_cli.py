@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medlab.errors import BadInput
+
 board = typer.Typer(
     help="Firmware: build it, run it on an emulated board, profile it, flash a real one.",
     no_args_is_help=True,
@@ -75,6 +77,8 @@ def run(
     sys.stdout.write(done.text)
     sys.stdout.flush()
     done.check()
+    if not (done.text or feed):
+        print("medlab: nothing was printed; --feed gives the sensor samples", file=sys.stderr)
     if done.exit_status:
         raise typer.Exit(_said_status(done))
 
@@ -165,6 +169,8 @@ def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | N
         model = folder / OWN_MODEL
     place = boards.build_folder(folder, model) / name
     files = boards.sources(folder)
+    if model is None and boards.wants_model(files):
+        raise BadInput(f"{folder.name} runs a model of yours: name its .tflite file with --model")
     if model:
         files.append(_compiled(model, place / f"{folder.name}-model"))
     elf = out or place / f"{folder.name}.elf"

@@ -7,8 +7,10 @@ emulation (devices.MODELS, with the addresses at which the chip has them).
 import hashlib
 import importlib.util
 import os
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,8 +74,16 @@ def application(said: str) -> Path:
     if not folder.is_dir():
         folder = find_hardware_labs() / said
     if not folder.is_dir():
-        raise BadInput(f"there is no application {said}: name a folder with C files")
+        own = ", ".join(_applications())
+        raise BadInput(f"there is no application {said}: name a folder with C files, or {own}")
     return folder.resolve()
+
+
+def _applications() -> list[str]:
+    """Return the names of the folders in hardware_labs that have a main."""
+    begins = re.compile(rb"\bint main\([^)]*\)\s*\{")
+    files = find_hardware_labs().glob("*/*.c")
+    return sorted({file.parent.name for file in files if begins.search(file.read_bytes())})
 
 
 def sources(folder: Path) -> list[Path]:
@@ -82,6 +92,15 @@ def sources(folder: Path) -> list[Path]:
     if not found:
         raise BadInput(f"{folder} holds no C file: an application needs a main.c")
     return found
+
+
+def wants_model(files: Sequence[Path]) -> bool:
+    """Say whether C files include model.h, which a compiled model brings, and have none beside."""
+    return any(
+        re.search(rb'(?m)^\s*#\s*include\s*"model\.h"', file.read_bytes())
+        and not (file.parent / "model.h").exists()
+        for file in files
+    )
 
 
 def build_folder(application: Path, model: Path | None = None) -> Path:
@@ -156,7 +175,10 @@ class Board:
         _make_folder(out.parent)
         script = self.folder / "linker.ld"
         # Another process may be reading the last build of this file: it is replaced in one step.
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".building-") as unfinished:
+        with (
+            _written(out),
+            tempfile.TemporaryDirectory(dir=out.parent, prefix=".building-") as unfinished,
+        ):
             made = Path(unfinished) / out.name
             compiler.link(self.core, [*sources, *own], made, script, library, folders, defines)
             made.replace(out)
@@ -317,9 +339,19 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise BadInput(f"cannot make the folder {folder}: {problem.strerror}") from None
+        told = f"cannot make the folder {folder} ({problem.strerror})"
+        raise BadInput(f"{told}: name another with --out") from None
     if not os.access(folder, os.W_OK):
         raise BadInput(f"cannot write into {folder}: make it writable, or name another with --out")
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        mend = "make room and its folder writable, or name another file"
+        raise BadInput(f"{out} cannot be written ({problem.strerror}): {mend}") from None
 
 
 def _need(module: str, package: str) -> None:

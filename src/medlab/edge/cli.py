@@ -43,6 +43,8 @@ def inspect(
     from medlab.edge.graph import read_model
 
     compiled = translate(read_model(model))
+    if picture:
+        report.draw_plan(compiled, picture)
     operators = Table("operator", "output", "multiplications", "bytes of weights")
     for row in report.operator_rows(compiled):
         operators.add_row(*row)
@@ -53,7 +55,6 @@ def inspect(
     for line in report.summary(compiled):
         print(line)
     if picture:
-        report.draw_plan(compiled, picture)
         print(f"memory plan: {picture}")
 
 

@@ -100,9 +100,37 @@ def test_a_firmware_that_ends_with_a_status_says_so(app):
     assert done.stderr == "medlab: the firmware ended with status 7\n"
 
 
-def test_an_application_that_is_not_there_is_one_line(tmp_path):
-    assert "no application nix" in board("run", "nix").stderr
+def test_an_application_that_is_not_there_is_one_line_with_those_there_are(tmp_path):
+    said = board("run", "nix").stderr
+    assert "no application nix: name a folder with C files, or bench, ecg_monitor, hello," in said
+    assert "lib" not in said.split(", ")
     assert "holds no C file" in board("run", tmp_path).stderr
+
+
+@pytest.mark.parametrize("out", ["folder", "/proc/a.elf", "file/a.elf"])
+def test_a_file_that_cannot_be_written_is_one_line_and_status_two(app, tmp_path, out):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    done = board("build", app("return 0;"), "--out", tmp_path / out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("medlab: ")
+    assert "name another" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.rglob(".building-*"))
+
+
+def test_an_application_for_a_model_asks_for_one():
+    done = board("build", "bench")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "medlab: bench runs a model of yours: name its .tflite file with --model\n"
+    )
+
+
+def test_a_run_without_samples_that_prints_nothing_says_how_to_give_some(app):
+    done = board("run", app("return 0;"))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "--feed gives the sensor samples" in done.stderr
 
 
 def test_flash_dry_run_prints_the_commands(app):

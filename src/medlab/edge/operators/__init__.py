@@ -27,10 +27,21 @@ def check_supported(graph: Graph) -> None:
     """Raise BadInput for the first operator that has no kernel here."""
     for operator in graph.operators:
         if operator.kind not in MODULES and operator.kind not in RENAMES:
+            _refuse_float_ends(operator)
             raise BadInput(
                 f"{operator} ({operator.output}) is not supported: replace it in the model by "
                 f"{', '.join((*MODULES, *RENAMES))}"
             )
+
+
+def _refuse_float_ends(operator: Operator) -> None:
+    """Raise BadInput for what the converter puts around an int8 model whose ends stay float."""
+    ends = [tensor for tensor in (*operator.inputs, *operator.outputs) if tensor]
+    if operator.kind in ("QUANTIZE", "DEQUANTIZE") and any(t.type == "float32" for t in ends):
+        raise BadInput(
+            f"{operator}: only the model's inside is int8, it takes or gives float32: "
+            "convert with inference_input_type and inference_output_type int8"
+        )
 
 
 def lower(operator: Operator) -> Step:
