@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from medlab.edge import programs
 from medlab.edge.boards import Board
@@ -30,6 +31,7 @@ class Tool:
     program: str
     board: Board
     firmware: Firmware
+    probe: ClassVar[str] = " and its debug probe"  # what else has to be plugged in
 
     @property
     def target(self) -> str:
@@ -90,6 +92,8 @@ class StFlash(Tool):
 
 class ArduinoCli(Tool):
     """arduino-cli, over USB; it knows boards by their names."""
+
+    probe: ClassVar[str] = ""
 
     def asks(self) -> list[str]:
         return ["arduino-cli", "board", "list", "--format", "json"]
@@ -158,7 +162,7 @@ def flash(tool: Tool) -> None:
     chip = tool.chip(_run(tool.asks()))
     if chip is None:
         raise BadInput(
-            f"{tool.program} finds no board: plug in {tool.board.name} and its debug probe by USB"
+            f"{tool.program} finds no board: plug in {tool.board.name}{tool.probe} by USB"
         )
     if not tool.is_right(chip):
         seen = chip if isinstance(chip, str) else f"0x{chip & tool.board.chip['mask']:x}"

@@ -118,7 +118,8 @@ def test_a_board_that_is_not_plugged_in_is_one_line(tools, firmware, name, tool,
     board, program = firmware(name)
     tools(tool, answer)
     tools("st-info", answer, status=1)
-    with pytest.raises(BadInput, match=f"{tool} finds no board: plug in {name}"):
+    probe = "" if tool == "arduino-cli" else " and its debug probe"
+    with pytest.raises(BadInput, match=f"{tool} finds no board: plug in {name}{probe} by USB"):
         flashing.flash(flashing.plan(board, program, tool))
 
 
