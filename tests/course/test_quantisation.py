@@ -1,6 +1,7 @@
 """The unit's answers beside tflite-micro, byte for byte, and what its limit promises."""
 
 import os
+import symtable
 import sys
 from pathlib import Path
 
@@ -210,3 +211,21 @@ def test_on_real_pictures_int8_keeps_the_floor_of_the_unit(unit, record_property
     record_property("losses", [j["loss"] for j in judged])
     assert judged[0]["verdict"] == "kept"
     assert max(abs(j["loss"]) for j in judged) < 0.03
+
+
+def test_no_cell_overwrites_a_helper_that_a_learner_is_likely_to_write():
+    taken = set()
+    for cell in load_unit(load_syllabus(ROOT).find("quantisation")).cells:
+        if cell.role in ("code", "check"):
+            symbols = symtable.symtable(cell.source, cell.name or "cell", "exec").get_symbols()
+            taken |= {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
+    assert not taken & {
+        "away",
+        "half_away",
+        "round_away",
+        "limit",
+        "requantise",
+        "clip",
+        "z",
+        "pad",
+    }
