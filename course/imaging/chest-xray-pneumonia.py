@@ -56,6 +56,7 @@ from torchvision.transforms import v2
 from medlab import datasets
 from medlab.datasets import chest_xray
 from medlab.learning.backbones import chest_resnet18
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})
@@ -695,6 +696,9 @@ def begin_epoch(model, frozen=()):
 
 
 # %% tags=["demonstration"] needs="load_film make_transform begin_epoch"
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
+
+
 class SmallCNN(nn.Module):
     """Four convolutions, each halving the picture, and one logit."""
 
@@ -719,13 +723,16 @@ def probabilities(model, images):
     model.eval()
     ready = torch.stack([make_transform(train=False)(image) for image in images])
     ready = ready.contiguous(memory_format=torch.channels_last)
-    return torch.sigmoid(torch.cat([model(part) for part in ready.split(64)]))[:, 0].numpy()
+    ready = ready.to(next(model.parameters()).device)
+    return torch.sigmoid(torch.cat([model(part) for part in ready.split(64)]))[:, 0].numpy(
+        force=True
+    )
 
 
 def fit(model, epochs, frozen_epochs=0, frozen=(), rate=2e-3):
     """Train with BCE; keep the weights of the epoch with the best AUC on validation."""
     torch.manual_seed(SEED)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(DEVICE, memory_format=torch.channels_last)
     films = Films(train_images, labels_of(train), make_transform(train=True))
     loader = DataLoader(films, batch_size=16, shuffle=True)
     positive = labels_of(train).mean()
@@ -739,14 +746,14 @@ def fit(model, epochs, frozen_epochs=0, frozen=(), rate=2e-3):
             optimiser = torch.optim.AdamW(parameters, lr=rate / 4, weight_decay=1e-2)
         for images, labels in loader:
             optimiser.zero_grad()
-            images = images.contiguous(memory_format=torch.channels_last)
-            loss(model(images)[:, 0], labels).backward()
+            images = images.contiguous(memory_format=torch.channels_last).to(DEVICE)
+            loss(model(images)[:, 0], labels.to(DEVICE)).backward()
             optimiser.step()
         curve.append(roc_auc_score(validation.label, probabilities(model, validation_images)))
         if curve[-1] == max(curve):
             best = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best)
-    return model, curve
+    return model.cpu(), curve
 
 
 train_images, validation_images, test_images = (load_all(p) for p in (train, validation, test))

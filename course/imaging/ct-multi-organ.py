@@ -46,6 +46,7 @@ from torch.nn import functional
 
 from medlab import datasets
 from medlab.datasets.abdominal_ct import CLASS_NAMES, cases, read_case, to_classes
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 warnings.filterwarnings("ignore", message=".*always_return_as_numpy.*")  # MONAI to itself
@@ -946,6 +947,7 @@ TRAIN, TEST = pick(ci=16, laptop=32, gpu=64), pick(ci=6, laptop=8, gpu=12)
 SIZE = pick(ci=40, laptop=48, gpu=64)
 ITERATIONS = pick(ci=160, laptop=700, gpu=4000)
 LEARNING_RATE, BATCH = pick(ci=0.03, laptop=0.02, gpu=0.01), 2
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
 
 
 def window(hu):
@@ -974,19 +976,19 @@ def train(network, scans, scale, loss_function):
     """Train a network for ITERATIONS batches with one rise and fall of the learning rate."""
     rng = np.random.default_rng(SEED)
     scaled = [scale(volume).astype(np.float32) for volume, _classes, _affine in scans]
+    network.to(DEVICE).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, LEARNING_RATE, total_steps=ITERATIONS, pct_start=0.15
     )
-    network.train()
     for _ in range(ITERATIONS):
-        values, classes = batch_of(scans, scaled, rng)
+        values, classes = (part.to(DEVICE) for part in batch_of(scans, scaled, rng))
         loss = loss_function(network(values), classes)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         rate.step()
-    return network.eval()
+    return network.eval().cpu()
 
 
 def predict(network, volume, scale):

@@ -49,6 +49,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 from medlab import datasets
 from medlab.datasets.chest_xray import read_table
 from medlab.learning.backbones import chest_resnet18
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 torch.set_num_threads(1)
@@ -468,23 +469,27 @@ print("patients on both sides:   ", len(shared_patients(patients, np.where(test_
 
 
 # %% tags=["demonstration"]
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
+
+
 def train(images, labels, seed, batch=16):
     """Train a small ResNet from nothing; return it in eval mode."""
     torch.manual_seed(seed)
-    net = chest_resnet18(pretrained=False).to(memory_format=torch.channels_last)
+    net = chest_resnet18(pretrained=False).to(DEVICE, memory_format=torch.channels_last)
     wanted = torch.as_tensor(labels).float()
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-2)
     steps = EPOCHS * -(-len(images) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(images)).split(batch):
-            logits = net(images[rows].contiguous(memory_format=torch.channels_last))[:, 0]
-            loss = binary_cross_entropy_with_logits(logits, wanted[rows])
+            inputs = images[rows].contiguous(memory_format=torch.channels_last).to(DEVICE)
+            logits = net(inputs)[:, 0]
+            loss = binary_cross_entropy_with_logits(logits, wanted[rows].to(DEVICE))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return net.eval()
+    return net.eval().cpu()
 
 
 @torch.no_grad()

@@ -53,6 +53,7 @@ from torch.nn import functional
 
 from medlab import datasets
 from medlab.datasets import nodule_ct
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})
@@ -388,6 +389,7 @@ def threshold_for_precision(labels, probabilities, precision=0.9):
 SCANS = pick(ci=160, laptop=400, gpu=1000)
 STEPS = pick(ci=250, laptop=500, gpu=2000)
 BATCH = 64
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
 folder = datasets.folder("nodule-ct", seed=SEED, scans=SCANS)
 table = nodule_ct.read_candidates(folder)
 patches = scaled(nodule_ct.read_patches(folder, table, side=SIDE, spacing=MM))
@@ -448,19 +450,20 @@ def fit(batch, loss, rate=3e-3):
     """Train a network; batch(step) gives cubes and labels, or rows of training places."""
     torch.manual_seed(SEED)
     turns = np.random.default_rng(SEED)
-    model = NoduleNet().to(memory_format=torch.channels_last_3d)
+    model = NoduleNet().to(DEVICE, memory_format=torch.channels_last_3d)
     optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=STEPS)
     for step in range(STEPS):
         drawn = batch(step)
         cubes, target = drawn if isinstance(drawn, tuple) else (patches[drawn], labels[drawn])
         axes = tuple(np.flatnonzero(turns.random(3) < 0.5) + 1)
-        inputs, target = ready(np.flip(cubes, axes)), torch.from_numpy(target).float()
+        inputs = ready(np.flip(cubes, axes)).to(DEVICE)
+        target = torch.from_numpy(target).float().to(DEVICE)
         optimiser.zero_grad()
         loss(model(inputs), target).backward()
         optimiser.step()
         schedule.step()
-    return model
+    return model.cpu()
 
 
 bce = functional.binary_cross_entropy_with_logits
@@ -1340,19 +1343,20 @@ inputs = np.concatenate([slices_of(uid) for uid in own])
 masks = np.concatenate([drawn_mask(uid) for uid in own])
 shows_one = (masks.sum(axis=(1, 2)) > 3).astype(int)
 torch.manual_seed(SEED)
-unet = SliceUNet().to(memory_format=torch.channels_last)
+unet = SliceUNet().to(DEVICE, memory_format=torch.channels_last)
 optimiser = torch.optim.AdamW(unet.parameters(), 5e-3)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=UNET_STEPS)
 turns = np.random.default_rng(SEED)
 for step in range(UNET_STEPS):
     rows = balanced_batch(shows_one, 16, 0.5, SEED * 10**6 + step)
     axes = tuple(np.flatnonzero(turns.random(2) < 0.5) - 2)
-    x, y = (torch.from_numpy(np.flip(a[rows], axes).copy()) for a in (inputs, masks))
+    x, y = (torch.from_numpy(np.flip(a[rows], axes).copy()).to(DEVICE) for a in (inputs, masks))
     optimiser.zero_grad()
     loss = focal_loss(unet(x.contiguous(memory_format=torch.channels_last))[:, 0], y, 0.9, 2.0)
     loss.backward()
     optimiser.step()
     schedule.step()
+unet = unet.cpu()
 print(f"pixels of nodules in training scans: {masks.mean():.2%}", end="   ")
 print(f"slices that show one: {shows_one.mean():.1%}")
 

@@ -64,6 +64,7 @@ from torch import nn
 
 from medlab import datasets
 from medlab.datasets import fundus
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 TRAIN = pick(ci=900, laptop=3000, gpu=8000)
@@ -357,24 +358,27 @@ class ImageEncoder(nn.Module):
         return self.head(self.tokens(pictures).mean(dim=1))
 
 
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
+
+
 def train(model, rows, labels, epochs, rate, flip=False, batch=32):
     """Train with cross-entropy for a fixed number of steps; rows: a function of indices."""
     steps = epochs * -(-len(labels) // batch)
+    model.to(DEVICE).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.2)
-    model.train()
     for _ in range(epochs):
         for at in torch.randperm(len(labels)).split(batch):
             given = rows(at)
             for axis in (2, 3):
                 if flip and torch.rand(1) < 0.5:
                     given = given.flip(axis)
-            loss = F.cross_entropy(model(given), labels[at])
+            loss = F.cross_entropy(model(given), labels[at].to(DEVICE))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return model.eval()
+    return model.eval().cpu()
 
 
 @torch.no_grad()
@@ -403,7 +407,9 @@ PLAIN = patients[learning].mean(), patients[learning].std()
 patients = torch.as_tensor(((patients - PLAIN[0]) / PLAIN[1]).to_numpy(np.float32))
 
 torch.manual_seed(SEED)
-encoder = train(ImageEncoder(), lambda at: pictures[at], labels[:TRAIN], EPOCHS, 2e-3, flip=True)
+encoder = train(
+    ImageEncoder(), lambda at: pictures[at].to(DEVICE), labels[:TRAIN], EPOCHS, 2e-3, flip=True
+)
 tokens = in_pieces(encoder.tokens, pictures)
 logits = {"photograph": in_pieces(encoder.head, tokens.mean(1))}
 print(f"tokens of one photograph: {tuple(tokens.shape[1:])}")
@@ -417,7 +423,7 @@ print(f"tokens of one photograph: {tuple(tokens.shape[1:])}")
 # %% tags=["demonstration"] needs="quadratic_kappa"
 torch.manual_seed(SEED)
 table_only = nn.Sequential(nn.Linear(6, 32), nn.GELU(), nn.Linear(32, 5))
-train(table_only, lambda at: patients[at], labels[:TRAIN], 30, 5e-3)
+train(table_only, lambda at: patients[at].to(DEVICE), labels[:TRAIN], 30, 5e-3)
 logits["patient data"] = in_pieces(table_only, patients)
 
 kappas = {
@@ -595,11 +601,16 @@ class CrossAttention(nn.Module):
 
 
 # %% tags=["demonstration"] needs="quadratic_kappa cross_attention"
+def both(at):
+    """Return tokens of photographs and their patients' data, where the network is trained."""
+    return tokens[at].to(DEVICE), patients[at].to(DEVICE)
+
+
 trained, said_by = {}, {}
 for name, head in (("concatenation", Concatenation), ("cross-attention", CrossAttention)):
     torch.manual_seed(SEED)
     trained[name] = head()
-    train(trained[name], lambda at: (tokens[at], patients[at]), labels[:TRAIN], 20, 3e-3)
+    train(trained[name], both, labels[:TRAIN], 20, 3e-3)
     with torch.no_grad():
         said_by[name] = trained[name]((tokens, patients))
     kappas[name] = quadratic_kappa(grades[testing], to_grade(said_by[name][testing]))

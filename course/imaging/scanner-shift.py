@@ -49,6 +49,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from medlab import datasets
 from medlab.datasets.chest_xray import read_table
 from medlab.learning.backbones import chest_resnet18
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 torch.set_num_threads(1)
@@ -88,6 +89,7 @@ print("test at home:", home_films.shape, " on the new scanner:", new_films.shape
 
 # %% tags=["demonstration"]
 FROZEN = ("conv1", "bn1", "layer1")
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
 
 
 def tensor(films):
@@ -96,7 +98,7 @@ def tensor(films):
 
 def fit(net, films, labels, epochs, rate, change=None):
     """Train a network, stem and first layer frozen; change alters each batch of films."""
-    images, wanted = tensor(films), torch.as_tensor(labels).float()
+    net, images, wanted = net.to(DEVICE), tensor(films), torch.as_tensor(labels).float()
     for name in FROZEN:
         getattr(net, name).requires_grad_(False)
     free = [p for p in net.parameters() if p.requires_grad]
@@ -109,13 +111,13 @@ def fit(net, films, labels, epochs, rate, change=None):
     for _ in range(epochs):
         for rows in torch.randperm(len(images)).split(16):
             batch = change(images[rows]) if change else images[rows]
-            logits = net(batch.contiguous(memory_format=torch.channels_last))[:, 0]
-            loss = binary_cross_entropy_with_logits(logits, wanted[rows])
+            logits = net(batch.contiguous(memory_format=torch.channels_last).to(DEVICE))[:, 0]
+            loss = binary_cross_entropy_with_logits(logits, wanted[rows].to(DEVICE))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return net.eval()
+    return net.eval().cpu()
 
 
 def trained(films, labels, change=None):

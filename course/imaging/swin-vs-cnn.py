@@ -32,6 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from medlab import datasets
 from medlab.datasets.abdominal_ct import CLASS_NAMES, cases, read_case, to_classes
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 torch.manual_seed(SEED)
@@ -1266,13 +1267,14 @@ TRAIN, TEST = pick(ci=16, laptop=32, gpu=64), pick(ci=20, laptop=24, gpu=40)
 RUNS, STEPS = pick(ci=3, laptop=3, gpu=5), pick(ci=28, laptop=300, gpu=3000)
 RATES = {"Swin": 0.08, "CNN": 0.08}  # the best of .02, .04 and .08, on other scans
 MARGIN = 0.03
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
 
 folder = datasets.folder("abdominal-ct", seed=SEED, scans=TRAIN + TEST)
 scans = [load(case) for case in cases(folder)]
 training, testing = scans[:TRAIN], scans[TRAIN:]
 truths = [scan["truth"] for scan in testing]
 share = torch.bincount(torch.cat([s["classes"].flatten() for s in training]), minlength=9)
-rare = share.float() ** -0.75  # weights of the classes: small organs count more
+rare = (share.float() ** -0.75).to(DEVICE)  # weights of the classes: small organs count more
 dice_loss = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
 
 
@@ -1286,7 +1288,7 @@ def loss_of(logits, classes):
 def train(make, rate, run):
     """Train a new network for STEPS batches of two bodies, one rise and fall of the rate."""
     torch.manual_seed(100 * SEED + run)
-    network, rng = make().train(), np.random.default_rng([SEED, run])
+    network, rng = make().to(DEVICE).train(), np.random.default_rng([SEED, run])
     order = np.concatenate([rng.permutation(TRAIN) for _ in range(2 * STEPS // TRAIN + 1)])
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -1294,14 +1296,16 @@ def train(make, rate, run):
     )
     for step in range(STEPS):
         pair = [training[n] for n in order[2 * step : 2 * step + 2]]
-        volumes, classes = (torch.stack([s[k] for s in pair]) for k in ("volume", "classes"))
+        volumes, classes = (
+            torch.stack([s[k] for s in pair]).to(DEVICE) for k in ("volume", "classes")
+        )
         loss = loss_of(network(volumes), classes)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-    return network.eval()
+    return network.eval().cpu()
 
 
 @torch.inference_mode()

@@ -30,6 +30,7 @@ from torch import nn
 
 from medlab import datasets
 from medlab.datasets import abdominal_ct
+from medlab.learning.device import training_device
 from medlab.scale import pick
 
 torch.manual_seed(SEED)
@@ -947,21 +948,25 @@ def rarity(labels):
     return (has / has.sum(0).clamp(min=1)).sum(1)
 
 
+DEVICE = training_device()  # a GPU at the scale gpu, if there is one
+
+
 def train(net, images, labels, steps, batch_size=8, lr=1e-2):
     """Train on random batches, the same for each network; return the loss of every step."""
     order, often = torch.Generator().manual_seed(SEED), rarity(labels)
+    net.to(DEVICE, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
-    net.to(memory_format=torch.channels_last).train()
     losses = []
     for _ in range(steps):
         chosen = torch.multinomial(often, batch_size, replacement=True, generator=order)
         optimizer.zero_grad()
-        loss = sum(dice_ce(net(images[chosen]), labels[chosen]))
+        loss = sum(dice_ce(net(images[chosen].to(DEVICE)), labels[chosen].to(DEVICE)))
         loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
+    net.cpu()
     return losses
 
 
