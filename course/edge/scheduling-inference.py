@@ -43,6 +43,7 @@ import numpy as np
 
 from medlab.edge import boards, toolchain
 from medlab.edge.firmware import Firmware
+from medlab.errors import BadInput
 
 plt.rcParams.update({"figure.dpi": 70, "font.size": 10})
 TICK = 10_000
@@ -180,6 +181,13 @@ def some_tasks(rng, count, load, deadlines=(1.0, 1.0)):
         deadline = max(work, round(period * rng.uniform(*deadlines)))
         tasks.append({"name": name, "work": work, "period": period, "deadline": deadline})
     return [task | {"locked": 0} for task in tasks]
+
+
+def times_of(learner, tasks):
+    got = learner.response_times(tasks)
+    names = {task["name"] for task in tasks}
+    assert isinstance(got, dict) and set(got) == names, "a dict expected: name -> R, for each task"
+    return got
 
 
 def by_fixed_point(tasks):
@@ -369,17 +377,16 @@ for load in (0.5, 0.7, 0.85):
     while None in wanted.values():
         tasks = sorted(some_tasks(rng, 4, load - 0.2), key=lambda t: t["deadline"])
         wanted = by_fixed_point(tasks)
-    got = learner.response_times(tasks)
+    got = times_of(learner, tasks)
     for name, value in wanted.items():
         assert got[name] == value, (
             f"a task whose worst response is {value} got {got[name]}: put R in on the right until it no longer changes"
         )
 tight = [
-    {"name": "a", "work": 1, "period": 4, "deadline": 4, "locked": 0},
-    {"name": "b", "work": 2, "period": 6, "deadline": 6, "locked": 0},
-    {"name": "c", "work": 4, "period": 12, "deadline": 12, "locked": 0},
+    {"name": "a", "work": 2, "period": 4, "deadline": 4, "locked": 0},
+    {"name": "b", "work": 2, "period": 8, "deadline": 8, "locked": 0},
 ]
-got = learner.response_times(tight)
+got = times_of(learner, tight)
 assert got == by_fixed_point(tight), (
     f"{by_fixed_point(tight)} expected, {got} came: a job released in the very moment in which R ends delays nobody, so ceil(R / period), not floor + 1"
 )
@@ -391,7 +398,7 @@ for _ in range(3):
         task["locked"] = int(rng.integers(0, 6))
         task["deadline"] = task["period"] = 20 * task["period"]
     wanted = by_fixed_point(tasks)
-    got = learner.response_times(tasks)
+    got = times_of(learner, tasks)
     free = by_fixed_point([t | {"locked": 0} for t in tasks])
     assert got != free or wanted == free, "B is missing: less urgent tasks lock others out"
     assert got == wanted, (
@@ -402,15 +409,15 @@ for _ in range(3):
 for load in (1.1, 2.5):
     tasks = sorted(some_tasks(rng, 5, load), key=lambda t: t["deadline"])
     wanted = by_fixed_point(tasks)
-    got = learner.response_times(tasks)
-    assert [n for n, v in got.items() if v is None] == [
+    got = times_of(learner, tasks)
+    assert {n for n, v in got.items() if v is None} == {
         n for n, v in wanted.items() if v is None
-    ], "None where R passes the deadline, and only there: stop as soon as it does"
+    }, "None where R passes the deadline, and only there: stop as soon as it does"
 edge = [
     {"name": "a", "work": 2, "period": 5, "deadline": 5, "locked": 0},
     {"name": "b", "work": 3, "period": 5, "deadline": 5, "locked": 0},
 ]
-assert learner.response_times(edge)["b"] == 5, "done exactly at the deadline keeps it: 5 expected"
+assert times_of(learner, edge)["b"] == 5, "done exactly at the deadline keeps it: 5 expected"
 
 
 # %% mistake="response_times" because="puts R in once" keeps=1 says="until it no longer changes"
@@ -419,6 +426,19 @@ def response_times(tasks):
     for number, task in enumerate(tasks):
         least = task["work"] + max((other["locked"] for other in tasks[number + 1 :]), default=0)
         response = least + sum(-(-least // t["period"]) * t["work"] for t in tasks[:number])
+        found[task["name"]] = response if response <= task["deadline"] else None
+    return found
+
+
+# %% mistake="response_times" because="counts a release in the moment in which R ends" keeps=1 says="not floor + 1"
+def response_times(tasks):
+    found = {}
+    for number, task in enumerate(tasks):
+        least = task["work"] + max((other["locked"] for other in tasks[number + 1 :]), default=0)
+        response, before = least, None
+        while response != before and response <= task["deadline"]:
+            before = response
+            response = least + sum((before // t["period"] + 1) * t["work"] for t in tasks[:number])
         found[task["name"]] = response if response <= task["deadline"] else None
     return found
 
@@ -567,6 +587,10 @@ BOARD = boards.load("stm32f405")
 ZIG = toolchain.find("zig")
 KERNEL = ("kernel.h", "kernel.c")
 SLOTS = (*KERNEL, "slots.c")
+WRONG_PICKS = {  # exit statuses of kernel.h
+    101: "pick_next returned an index that no task has",
+    102: "pick_next returned a task that has no job: IDLE if none has one",
+}
 
 
 def build(shared, **own):
@@ -595,9 +619,10 @@ def on_the_core(elf, tasks, slots, start=0, sleep=(0, 0)):
     for task in tasks:
         feed += [task[key] for key in ("priority", "period", "first", "length")]
     run = emulate(elf, feed=feed, budget=2_000_000).check()
-    assert run.exit_status != 101, "pick_next returned an index that no task has"
-    assert run.exit_status != 102, "pick_next returned a task that has no job"
-    assert len(run.text) == slots, f"{len(run.text)} of {slots} slots were given to anybody"
+    if run.exit_status in WRONG_PICKS:
+        raise BadInput(WRONG_PICKS[run.exit_status])
+    if len(run.text) != slots:
+        raise BadInput(f"{len(run.text)} of {slots} slots were given to anybody")
     return run.text
 
 
@@ -1147,7 +1172,8 @@ def plot_delays(runs):
     ax.axhline(20_000, color="0.4", ls="--")
     ax.text(0, 21_500, "deadline", color="0.4")
     ax.set(
-        xlabel="from the beginning of the last inference to the rise", ylabel="delay of the alarm"
+        xlabel="from the beginning of the last inference to the rise, in instructions",
+        ylabel="delay, in instructions",
     )
     ax.legend()
     plt.show()
@@ -1210,7 +1236,8 @@ for name, value in limits.items():
 # - every window is judged.
 #
 # `monitor.h` names what you need. `kernel_lock()` and `kernel_unlock()` do not nest. A task has 1,024
-# bytes of stack.
+# bytes of stack. (Hidden tests put your inference on a scheduler of their own, so that this exercise
+# does not depend on exercise 3.)
 
 # %%
 print((LAB / "monitor.h").read_text(encoding="utf-8"))
@@ -1259,11 +1286,34 @@ assert found_again["worst"] <= 5_000, (
 )
 ended = again.text.count(")")
 assert ended >= 19, f"20 inferences were due, {ended} ended"
+digits = "".join(c for c in again.text if c not in ".()").split("!")[:-1]
+assert len(set(digits)) >= 10, (
+    f"{len(digits)} alarms told the nurse {len(set(digits))} different things: the network has to judge every window, and `latest` to be brought up to date"
+)
 
 # %% hidden="setup"
 TICK, PERIOD, FIRST = 10_000, 160_000, 640_000
 BOUND = 5_000  # the alarm's worst response when nobody locks for more than 1,000
 WEIGHTS = {}
+MONITOR = ("kernel.h", "kernel.c", "monitor.h", "monitor.c", "alarm_line.h", "alarm_line.c")
+MONITOR += ("network.h", "network.c")
+# In place of the learner's, so that its faults count once. It knows that the monitor's table begins
+# with the least urgent task and that no tick is left out: it would be a poor answer to exercise 3.
+SCHEDULER = r"""
+#include "kernel.h"
+int pick_next(void) {
+  int at = task_count - 1;
+  while (at >= 0 && !tasks[at].jobs) at--;
+  return at;
+}
+void release_due(uint32_t now) {
+  for (int i = 0; i < task_count; i++) {
+    if (!tasks[i].period || tasks[i].due != now) continue;
+    tasks[i].jobs++;
+    tasks[i].due += tasks[i].period;
+  }
+}
+"""
 
 
 def weights():
@@ -1295,9 +1345,10 @@ def heart(rng, jobs):
 
 
 def monitored(learner, heart, telemetry, rises):
-    """The monitor's run, with the learner's scheduler and inference."""
-    elf = built(learner, "build_monitor")
-    return emulated(elf, [*telemetry, *heart.tolist()], rises)
+    """The monitor's run, with the learner's inference."""
+    if "monitor" not in BUILT:
+        BUILT["monitor"] = learner.build(MONITOR, scheduler=SCHEDULER, infer=learner.infer_c())
+    return emulated(BUILT["monitor"], [*telemetry, *heart.tolist()], rises)
 
 
 def told(seen, heart):

@@ -25,3 +25,10 @@ def test_what_medlab_refuses_is_told_without_a_line_of_the_units_own_helper(kind
     test = HiddenTest("built", "learner.built()", 1, "it builds", 1, 1)
     result = Referee(UNIT, b"key").judge(test, SimpleNamespace(built=built))
     assert (result.status, result.message) == ("error", told)
+
+
+def test_a_test_that_trips_over_none_asks_for_the_return():
+    test = HiddenTest("add", "learner.add()['sum']", 1, "it adds", 1, 1)
+    result = Referee(UNIT, b"key").judge(test, SimpleNamespace(add=lambda: None))
+    assert (result.status, result.points) == ("failed", 0)
+    assert result.message.endswith("not subscriptable; is a `return` missing?)")

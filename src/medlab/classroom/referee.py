@@ -75,7 +75,7 @@ class Referee:
             return _lost(test, KILLED, "the kernel died while this ran")
         except Exception as error:
             # The test tripped over what came back: that is the answer's fault, the solution passes.
-            return _lost(test, FAILED, f"the test cannot use what came back ({_one_line(error)})")
+            return _lost(test, FAILED, f"the test cannot use what came back ({_unusable(error)})")
         return TestResult(test.about, test.points, test.points, PASSED, "")
 
     def _run(self, test: HiddenTest, learner: Learner) -> None:
@@ -144,6 +144,11 @@ def _lost(test: HiddenTest, status: str, message: str) -> TestResult:
 
 def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _unusable(error: Exception) -> str:
+    missing = "; is a `return` missing?" if "NoneType" in str(error) else ""
+    return _one_line(error) + missing
 
 
 def _trim(message: str) -> str:
