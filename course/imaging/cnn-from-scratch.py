@@ -42,7 +42,7 @@ plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})
 # |---|---|
 # | licence | CC BY 4.0 (medmnist.com) |
 # | pictures | 4,708 to train, 524 to validate, 624 to test; labels 0 normal, 1 pneumonia |
-# | ResNet-18 | accuracy .859 to .888, AUC .969 to .970 |
+# | ResNet-18 on 28 x 28 pixels | accuracy .854, AUC .944 |
 #
 # The pictures below are **not** from it. They are generated: a thorax drawn by equations, with
 # consolidations (bright patches in the lung) deep enough to leave something at 28 pixels. File, names and shapes are the real set's, so that
