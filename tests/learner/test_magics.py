@@ -115,7 +115,9 @@ def test_a_check_before_the_cells_above_it_says_so_and_counts_as_no_failure(note
     notebook.run("%load_ext medlab\n%unit add-two")
     notebook.run(WRONG)
     shown = notebook.run("%%check add\nassert np.isclose(add(1, 2), 3), 'no'")
-    assert shown == "add: stopped. It uses `np`: run the cells above it first."
+    missing = "It uses `np`, which is not there"
+    mend = "run the cells above it, or define it under this name."
+    assert shown == f"add: stopped. {missing}: {mend}"
     assert "Hint" not in notebook.run(CHECK)
     assert "Hint 1 of 3" in notebook.run(CHECK)
 

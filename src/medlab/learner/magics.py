@@ -176,7 +176,9 @@ def _verdict(name: str, body: Body, error: BaseException) -> Panel:
     if isinstance(error, KeyboardInterrupt):
         return Panel(name, "stopped", "The check was interrupted. Run it again.")
     if isinstance(error, NameError) and error.name and body.failed_itself(error):
-        return Panel(name, "stopped", f"It uses `{error.name}`: run the cells above it first.")
+        missing = f"It uses `{error.name}`, which is not there"
+        mend = "run the cells above it, or define it under this name"
+        return Panel(name, "stopped", f"{missing}: {mend}.")
     return Panel(name, "not yet", _reason(body, error))
 
 
