@@ -59,4 +59,30 @@ def test_a_fault_names_neither_address_nor_compiler_in_the_notebook(unit):
     feed = unit["heap_feed"](unit["heap_trigger"]())
     said = unit["ending"](unit["run"](unit["versions"]("heap")[-1], feed))
     assert said.startswith("crashed in ")
+    assert said.endswith(": write of 2 bytes at address 0")
     assert "0x" not in said
+    said = unit["ending"](unit["run"](unit["versions"]("stack")[-1], unit["stack_trigger"]()))
+    assert said.endswith("bytes, where there is nothing")
+    assert "0x" not in said
+
+
+def test_a_firmware_that_returns_another_status_than_0_did_not_end_well(unit):
+    text = unit["versions"]("layer")[-1].replace("  return 0;\n", "  return 3;\n")
+    assert unit["ending"](unit["run"](text, [])) == "ended with status 3, not 0"
+
+
+def test_the_feed_refuses_what_the_phone_never_does(unit):
+    with pytest.raises(ValueError, match="store 0: store into empty slots"):
+        unit["heap_feed"]([("store", 0, [1]), ("store", 0, [1])])
+    with pytest.raises(ValueError, match="take 3: store into empty slots"):
+        unit["heap_feed"]([("take", 3)])
+
+
+def test_the_stack_grows_into_what_is_being_sorted(unit):
+    """The unit's text says that `sorted` lies just below the stack."""
+    elf = unit["built"]({"main.c": unit["versions"]("stack")[-1]})
+    firmware = unit["Firmware"].from_bytes(elf, "stm32f405")
+    large = [symbol for symbol in firmware.objects if symbol.size >= 1024]
+    highest = max(large, key=lambda symbol: symbol.address)
+    assert highest.name == "sorted"
+    assert firmware.symbols["__stack_limit"] - (highest.address + highest.size) < 16
