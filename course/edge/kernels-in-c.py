@@ -61,7 +61,7 @@ def run(files, feed):
     """Run kernels, {"dot.c": text}, on the emulated board; count the calls of each (dot)."""
     firmware = Firmware.from_bytes(built(HARNESS | files), BOARD.name)
     kernels = [name.removesuffix(".c") for name in files]
-    return BOARD.run(firmware, feed, budget=30_000_000, watch=kernels).check()
+    return BOARD.run(firmware, feed, budget=10_000_000, watch=kernels).check()
 
 
 def results(seen):
@@ -241,6 +241,7 @@ FOLDER = boards.find_hardware_labs() / "kernels"
 HARNESS = {name: (FOLDER / name).read_text() for name in ("kernels.h", "main.c")}
 FIRMWARE = {}
 DOT_BAR, DEPTHWISE_BAR = 3.5, 8.0  # instructions for each multiplication
+BUDGET = 8_000_000  # instructions; the longest run takes about 2,000,000
 ROOM, MARGIN = 4096 + 2 * 16, 16  # of the harness: where rows lie in its variable `rooms`
 # In place of the learner's requantise, so that its faults count once: mixes up all it is given.
 MIXER = r"""
@@ -279,7 +280,7 @@ def ran(learner, texts, feed, follow=""):
         FIRMWARE[key] = learner.built(HARNESS | texts)
     kernels = [name.removesuffix(".c") for name in texts]
     try:
-        seen = apart.run("stm32f405", FIRMWARE[key], feed, watch=kernels, follow_reads=follow)
+        seen = apart.run("stm32f405", FIRMWARE[key], feed, BUDGET, kernels, follow_reads=follow)
     except BadInput as problem:
         raise AssertionError(str(problem)) from None
     assert seen.fault is None, f"the kernel crashed the core: {seen.fault}"

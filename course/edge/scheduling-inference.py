@@ -1144,7 +1144,7 @@ def measure(elf, jobs=JOBS):
     """Run the monitor with an alarm at every phase of the inference; return run, rises, delays."""
     rng = np.random.default_rng([SEED, jobs])
     rises = at_every_phase(jobs, rng)
-    run = emulate(elf, feed=signal(jobs, rng), rises=rises, budget=100_000_000).check()
+    run = emulate(elf, feed=signal(jobs, rng), rises=rises, budget=15_000_000).check()
     return run, rises, alarm_delays(rises, run.trace, 20_000)
 
 
