@@ -1034,7 +1034,7 @@ for name, (f1, accuracy) in results.items():
 
 # %% [markdown]
 # Where is the fault? Every tensor's scale and zero point are in the file. Look at the first tensor, the input, and
-# at what becomes of a beat there.
+# at what becomes of a beat there. Then find the line that is to blame: it stands in the cell before section 7.
 
 # %% tags=["demonstration"] needs="labelled_windows split_records normalise to_int8 representative"
 beat = x_test[np.flatnonzero(test_classes == 0)[3]]
@@ -1054,8 +1054,6 @@ plt.show()
 # %% [markdown]
 # *In words:* the grey line is a normal beat, several deviations high. Yours follows it. Last night's lies in a strip
 # of 0.2 above and below zero: all that is higher or lower is cut off.
-#
-# **Before you read on:** which line of this notebook is to blame? It is one of the cell before section 7.
 #
 # `last_night` calibrates on noise with a standard deviation of 0.05. The converter took that for the range of hearts,
 # and cut everything else, in the input and in every layer. The file is valid. Only its answers are wrong. This is why
