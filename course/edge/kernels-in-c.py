@@ -611,6 +611,18 @@ int32_t dot(const int8_t *a, const int8_t *b, int count, int32_t zero) {
 """
 
 
+# %% mistake="dot_c" because="names its function otherwise" keeps=0 says="no function dot"
+def dot_c():
+    return r"""
+#include "kernels.h"
+int32_t dot_product(const int8_t *a, const int8_t *b, int count, int32_t zero) {
+  int32_t sum = 0;
+  for (int i = 0; i < count; i++) sum += (a[i] - zero) * b[i];
+  return sum;
+}
+"""
+
+
 # %% mistake="dot_c" because="subtracts the zero point from both" keeps=1 says="not from b"
 def dot_c():
     return r"""

@@ -141,8 +141,10 @@ def _symbols(elf: ELFFile):
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table else ():
         kind = symbol["st_info"]["type"]
-        # "$t" and the like mark where code and data begin; they name nothing.
-        if symbol.name and not symbol.name.startswith("$") and kind != "STT_FILE":
+        # "$t" and the like mark where code and data begin; they name nothing. A weak name that
+        # nobody defined is in the table, and has no address.
+        is_mark = symbol.name.startswith("$") or kind == "STT_FILE"
+        if symbol.name and not is_mark and symbol["st_shndx"] != "SHN_UNDEF":
             address = symbol["st_value"] & (~1 if kind == FUNCTION else ~0)
             is_strong = symbol["st_info"]["bind"] != "STB_WEAK"
             yield symbol.name, address, symbol["st_size"], kind, is_strong

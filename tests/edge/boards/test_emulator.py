@@ -102,6 +102,12 @@ def test_watching_a_function_that_is_not_there_is_one_line(on_board):
         on_board(WORK, watch=["nix"])
 
 
+def test_watching_a_weak_function_that_nobody_defined_is_one_line(on_board):
+    code = "__attribute__((weak)) int nix(int); int main(void) { return nix ? nix(1) : 0; }"
+    with pytest.raises(BadInput, match=r"has no function nix: define it under this name"):
+        on_board(code, watch=["nix"])
+
+
 def test_lengths_of_instructions_agree_with_a_disassembler():
     capstone = pytest.importorskip("capstone")
     engine = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
