@@ -874,7 +874,7 @@ int32_t dot(const int8_t *a, const int8_t *b, int count, int32_t zero) {
 # %% check="fast_dot_c"
 # With b = 1, 0, 0, 0, then 0, 1, 0, 0 and so on, the sums are the values of a, one by one.
 ones = np.eye(4, dtype=int)
-feed = [n for zero in (0, 1) for one in ones for n in dot_case([1, 2, 3, 4], one, zero)]
+feed = [n for zero in (0, 3) for one in ones for n in dot_case([1, 2, 3, 4], one, zero)]
 count = 1000
 a, b = rng.integers(-128, 128, (2, count))
 feed += dot_case(a[:7], b[:7], -3, (1, 2)) + dot_case([-128] * 4, [-128] * 4, 127)
@@ -883,8 +883,8 @@ got = [line[0] for line in results(seen)]
 assert got[:4] == [1, 2, 3, 4], (
     f"picked one by one, a = 1, 2, 3, 4 came as {got[:4]}: which byte is lost or meets a wrong one?"
 )
-assert got[4:8] == [0, 1, 2, 3], (
-    f"the same with zero = 1 came as {got[4:8]}: is minus zero in both halves, each with 16 bits?"
+assert got[4:8] == [-2, -1, 0, 1], (
+    f"the same with zero = 3 came as {got[4:8]}: is minus zero in both halves, each with 16 bits?"
 )
 assert got[8] == reference_dot(a[:7], b[:7], -3), (
     "7 values: what about the three after the first word?"
