@@ -523,6 +523,17 @@ def heap_mended():
     )
 
 
+# %% mistake="heap_mended" because="writes C that does not build" keeps=1 says="it does not build"
+def heap_trigger():
+    commands = [("store", slot, [slot] * 16) for slot in range(16)]
+    commands += [("take", slot) for slot in range(16)]
+    return commands + [("store", slot, [slot] * 120) for slot in range(16)]
+
+
+def heap_mended():
+    return versions("heap")[-1].replace("  return 0;", "  retrun 0;")
+
+
 # %% mistake="heap_mended" because="fills the heap by storing over full slots" keeps=3 says="store into an empty slot"
 def heap_trigger():
     return [("store", 0, [1] * 120)] * 20
@@ -696,6 +707,15 @@ assert seen.text.split() == stack_words(windows), (
 assert seen.stack_bytes <= 2048, (
     f"{seen.stack_bytes:,} bytes of stack, 2,048 are allowed: another dividing value has other worst windows. Sort the smaller part by a call and go on with the larger one in a loop"
 )
+
+
+# %% mistake="stack_mended" because="sorts nothing any more" keeps=1 says="ordinary windows: the medians"
+def stack_trigger():
+    return list(range(512))
+
+
+def stack_mended():
+    return versions("stack")[-1].replace("  sort(sorted, 0, WINDOW - 1);\n", "")
 
 
 # %% mistake="stack_mended" because="lets the middle value divide" keeps=2 says="a flat line, or one that rises"
