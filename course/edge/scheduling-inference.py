@@ -1369,12 +1369,15 @@ def told(seen, heart):
 
 
 def undisturbed(learner):
-    """When, after its release, an inference begins and ends without alarms and telemetry."""
+    """How long after a sample an inference begins, and when it ends after FIRST or a period later.
+
+    Both without alarms and telemetry.
+    """
     seen = monitored(learner, np.zeros(64 + 3 * 16, int), (0, 1), ())
     begin, end = ([t for t, c in seen.trace if c == which][1:2] for which in "()")
     assert begin and end, "no inference came to its end"
     release = max(t for t, c in seen.trace if c == "." and t < begin[0])
-    return begin[0] - release, end[0] - release
+    return begin[0] - release, end[0] - FIRST - PERIOD
 
 
 def swept(learner):
@@ -1384,10 +1387,10 @@ def swept(learner):
     alarm after each inference. Returns what was seen, and the heart signal.
     """
     if "swept" not in BUILT:
-        jobs, room = 48, (TICK - undisturbed(learner)[0]) // 12
+        jobs, room = 80, (TICK - undisturbed(learner)[0]) // 12
         beats = np.random.default_rng(7).integers(-128, 128, 64 + 16 * jobs)
         rises = [FIRST + PERIOD * job + 14 * TICK for job in range(jobs - 1)]
-        BUILT["swept"] = monitored(learner, beats, (room - 36, 44), rises), beats
+        BUILT["swept"] = monitored(learner, beats, (room - 72, 76), rises), beats
     return BUILT["swept"]
 
 
@@ -1427,12 +1430,11 @@ assert not wrong, (
 )
 
 # %% hidden="infer_c" points=1 about="scores and number belong together at every instant"
-jobs = 40
-beats = heart(rng, jobs)
 end = undisturbed(learner)[1]
-early = np.concatenate(
-    [3 * np.arange(jobs // 2), rng.integers(300, max(400, end - TICK), jobs // 2 - 1)]
-)
+# Densely over the last instructions, in which results are handed over; elsewhere at random.
+early = [*range(0, 600, 12), *rng.integers(600, max(700, end - 2 * TICK), 15)]
+jobs = len(early) + 1
+beats = heart(rng, jobs)
 rises = [int(FIRST + PERIOD * job + end - back) for job, back in enumerate(early)]
 seen = monitored(learner, beats, (0, 1), rises)
 wrong = [number for _, number, scores, right in told(seen, beats) if scores != right]
@@ -1497,6 +1499,41 @@ void infer(void) {
   for (int i = 0; i < NETWORK_INPUTS; i++) copy[i] = window[i];
   kernel_unlock();
   network(copy, latest.scores);
+}
+"""
+
+
+# %% mistake="infer_c" because="copies the window without a lock" keeps=4 says="a sample came while the window was read"
+def infer_c():
+    return r"""
+#include "monitor.h"
+void infer(void) {
+  int8_t copy[NETWORK_INPUTS], scores[NETWORK_OUTPUTS];
+  for (int i = 0; i < NETWORK_INPUTS; i++) copy[i] = window[i];
+  uint32_t seen = samples;
+  network(copy, scores);
+  kernel_lock();
+  for (int i = 0; i < NETWORK_OUTPUTS; i++) latest.scores[i] = scores[i];
+  latest.samples = seen;
+  kernel_unlock();
+}
+"""
+
+
+# %% mistake="infer_c" because="lets the network write into latest, and the number after it" keeps=4 says="the alarm came between the two"
+def infer_c():
+    return r"""
+#include "monitor.h"
+void infer(void) {
+  int8_t copy[NETWORK_INPUTS];
+  kernel_lock();
+  uint32_t seen = samples;
+  for (int i = 0; i < NETWORK_INPUTS; i++) copy[i] = window[i];
+  kernel_unlock();
+  network(copy, latest.scores);
+  kernel_lock();
+  latest.samples = seen;
+  kernel_unlock();
 }
 """
 
