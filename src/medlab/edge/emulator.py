@@ -3,8 +3,9 @@
 Counts instructions exactly: every block of instructions is decoded once, and counted each time it
 runs. A conditional instruction counts whether or not its condition holds, as it does in qemu.
 What is *not* covered: code in RAM that rewrites itself at the same length, interrupts other than
-SysTick, PendSV and those of a line (exceptions.py), the memory protection unit, caches, wait states
-and everything else that takes time.
+SysTick, PendSV and those of a line (exceptions.py), an interrupt between two instructions of one
+block (it waits for the block's end), the memory protection unit, caches, wait states and everything
+else that takes time.
 """
 
 import struct
