@@ -16,7 +16,7 @@ from medlab.errors import BadInput
 
 FROM, TO = 5 * runs.RATE + 37, 7 * runs.RATE  # where faults are
 END = 13 * runs.RATE
-JUDGED_AFTER = 185  # samples from R to the model: the window's end and half a block of quality
+JUDGED_AFTER = 185  # samples from R to the model: 95 to the window's end, and a block of quality
 
 
 @pytest.fixture(scope="session")
