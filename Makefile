@@ -22,7 +22,7 @@ setup:  ## .venv from requirements.lock; nothing to do when it is up to date
 	@tools/setup.sh
 
 # The demo's class is generated: where no jail can be built, limits will do, and a line says so.
-JAIL = $$(python -m medlab.classroom.housing)
+JAIL = $$(python -m medlab.sandbox.isolation)
 
 # Three units show what there is to see; a class of all of them would take minutes.
 DEMO_UNITS = dicom-to-hounsfield volumes-and-orientation chest-xray-pneumonia

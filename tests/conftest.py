@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from medlab.classroom import housing
 from medlab.course import Syllabus, Unit, load_syllabus, load_unit
+from medlab.sandbox import isolation
 
 # Where no jail can be built, the tests of the jail and of attacks skip, and the others say by name
 # that they grade under limits alone.
 if "MEDLAB_JAIL" not in os.environ and all(
-    housing.problem_with(kind) for kind in (housing.NAMESPACES, housing.BUBBLEWRAP)
+    isolation.problem_with(kind) for kind in (isolation.NAMESPACES, isolation.BUBBLEWRAP)
 ):
-    os.environ["MEDLAB_JAIL"] = housing.LIMITS
+    os.environ["MEDLAB_JAIL"] = isolation.LIMITS
 
 TINY = Path(__file__).parent / "tiny"
 

@@ -12,7 +12,7 @@ import pytest
 
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.build import text_of
-from medlab.learner.progress import NOTE
+from medlab.notebook.progress import NOTE
 
 MEDLAB = Path(sys.executable).parent / "medlab"
 

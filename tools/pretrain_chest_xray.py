@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python tools/pretrain_chest_xray.py
 
-Writes src/medlab/learning/weights/chest_resnet18.pt (float16) and puts its SHA-256 into
-src/medlab/learning/backbones.py. About 80 s of one core.
+Writes src/medlab/models/weights/chest_resnet18.pt (float16) and puts its SHA-256 into
+src/medlab/models/backbones.py. About 80 s of one core.
 
 The network learns five findings from a label per picture, and where nodules are from a coarse map
 (the dense loss). With picture labels alone it never learns nodules, and its features help nobody.
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from medlab.datasets.chest_xray import scanner, thorax
-from medlab.learning import backbones
+from medlab.models import backbones
 
 SEED = 2026
 IMAGES, SIZE, EPOCHS, BATCH = 6000, 96, 7, 64

@@ -12,27 +12,27 @@ from pathlib import Path
 from learner_work import sources
 from meter import tree_pss_mb
 
-from medlab.classroom.housing import NAMESPACES, house
-from medlab.classroom.kernel import Kernel
 from medlab.course import load_syllabus
+from medlab.sandbox.isolation import NAMESPACES, isolate
+from medlab.sandbox.kernel import Kernel
 
 NUMBERS = (1, 2, 4)
 
 
 def main():
     course, path = Path(sys.argv[1]), Path(sys.argv[2])
-    housing = house(NAMESPACES, load_syllabus(course).units[0].libraries)
+    isolation = isolate(NAMESPACES, load_syllabus(course).units[0].libraries)
     cells = list(sources(path))
     imports = next(i for i, source in enumerate(cells) if "import torch" in source) + 1
-    print(json.dumps([weights(housing, cells[:imports]), weights(housing, cells)]))
+    print(json.dumps([weights(isolation, cells[:imports]), weights(isolation, cells)]))
 
 
-def weights(housing, cells):
+def weights(isolation, cells):
     """Return the MB for each number of kernels that have run these cells."""
     kernels, found = [], {}
     with tempfile.TemporaryDirectory(prefix="medlab-") as folder:
         for number in range(1, max(NUMBERS) + 1):
-            kernels.append(Kernel(Path(folder, str(number)), housing=housing))
+            kernels.append(Kernel(Path(folder, str(number)), isolation=isolation))
             for source in cells:
                 kernels[-1].run(source)
             if number in NUMBERS:

@@ -7,7 +7,7 @@ from medlab.classroom.sample import spread_mistakes
 from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import answered
 from medlab.course.build import text_of
-from medlab.course.nbgrader import source_notebook
+from medlab.course.nbgrader_export import source_notebook
 from medlab.files import write_text
 
 SLUG = "find-a-bright-disc"
@@ -89,7 +89,7 @@ def write_tests_for_otter(unit, folder):
 START = """\
 from pathlib import Path
 
-from medlab.course.nbgrader import PREAMBLE
+from medlab.course.nbgrader_export import PREAMBLE
 from otter.test_files import test_case
 
 OK_FORMAT = False

@@ -55,8 +55,8 @@ from torchvision.transforms import v2
 
 from medlab import datasets
 from medlab.datasets import chest_xray
-from medlab.learning.backbones import chest_resnet18
-from medlab.learning.device import training_device
+from medlab.models.backbones import chest_resnet18
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})

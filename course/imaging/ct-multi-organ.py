@@ -46,7 +46,7 @@ from torch.nn import functional
 
 from medlab import datasets
 from medlab.datasets.abdominal_ct import CLASS_NAMES, cases, read_case, to_classes
-from medlab.learning.device import training_device
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 warnings.filterwarnings("ignore", message=".*always_return_as_numpy.*")  # MONAI to itself

@@ -48,8 +48,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 
 from medlab import datasets
 from medlab.datasets.chest_xray import read_table
-from medlab.learning.backbones import chest_resnet18
-from medlab.learning.device import training_device
+from medlab.models.backbones import chest_resnet18
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 torch.set_num_threads(1)

@@ -53,7 +53,7 @@ from torch.nn import functional
 
 from medlab import datasets
 from medlab.datasets import nodule_ct
-from medlab.learning.device import training_device
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 plt.rcParams.update({"figure.dpi": 70, "image.cmap": "gray", "font.size": 10})

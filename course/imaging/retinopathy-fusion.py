@@ -64,7 +64,7 @@ from torch import nn
 
 from medlab import datasets
 from medlab.datasets import fundus
-from medlab.learning.device import training_device
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 TRAIN = pick(ci=900, laptop=3000, gpu=8000)

@@ -48,8 +48,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from medlab import datasets
 from medlab.datasets.chest_xray import read_table
-from medlab.learning.backbones import chest_resnet18
-from medlab.learning.device import training_device
+from medlab.models.backbones import chest_resnet18
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 torch.set_num_threads(1)

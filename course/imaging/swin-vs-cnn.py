@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from medlab import datasets
 from medlab.datasets.abdominal_ct import CLASS_NAMES, cases, read_case, to_classes
-from medlab.learning.device import training_device
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 torch.manual_seed(SEED)

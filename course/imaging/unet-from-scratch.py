@@ -30,7 +30,7 @@ from torch import nn
 
 from medlab import datasets
 from medlab.datasets import abdominal_ct
-from medlab.learning.device import training_device
+from medlab.models.device import training_device
 from medlab.scale import pick
 
 torch.manual_seed(SEED)

@@ -8,6 +8,6 @@ __version__ = "0.1.0"
 
 def load_ipython_extension(shell):
     """Register `%unit`, `%%check` and `%%needs` for `%load_ext medlab`."""
-    from medlab.learner.magics import register
+    from medlab.notebook.magics import register
 
     register(shell)

@@ -102,7 +102,7 @@ def start(
 ) -> None:
     """Copy a unit's notebook into work/, where it is yours to solve."""
     from medlab.course import find_course
-    from medlab.learner import start as starting
+    from medlab.notebook import start as starting
 
     if bool(slug) == next_:
         raise BadInput("name one unit, or say --next: 'medlab progress' lists them")
@@ -136,7 +136,7 @@ def hint(
     from rich.markdown import Markdown
 
     from medlab.course import find_course, load_syllabus, load_unit
-    from medlab.learner import hints
+    from medlab.notebook import hints
 
     unit = load_unit(load_syllabus(find_course()).find(slug))
     Console().print(Markdown(hints.hint(unit, exercise, level)))
@@ -149,7 +149,7 @@ def progress() -> None:
     from rich.table import Table
 
     from medlab.course import find_course
-    from medlab.learner.progress import NOTE, ladder
+    from medlab.notebook.progress import NOTE, ladder
 
     table = Table("unit", "hours", "checks passed", "state")
     for row in ladder(find_course()):
@@ -163,7 +163,7 @@ def doctor() -> None:
     """Tell what this machine has, and what each missing tool would enable."""
     from rich.console import Console
 
-    from medlab.learner.doctor import report
+    from medlab.doctor import report
 
     report(Console())
 
@@ -213,12 +213,12 @@ def grade(
     late_floor: Annotated[float, typer.Option(help="Percent that always stay.")] = 0,
 ) -> None:
     """Grade a class: hidden tests run here, learners' code in kernels of its own."""
-    from medlab.classroom.desk import Desk
+    from medlab.classroom.gradebook.lateness import LatePolicy
     from medlab.classroom.grading import grade_class, open_classroom
-    from medlab.classroom.kernel import Limits
-    from medlab.classroom.late import LatePolicy
-    from medlab.classroom.table import print_grades, with_progress
+    from medlab.classroom.marking import Marking
+    from medlab.classroom.pages.console import print_grades, with_progress
     from medlab.course import find_course, load_syllabus
+    from medlab.sandbox.kernel import Limits
 
     syllabus = load_syllabus(find_course())
     if unit:
@@ -236,7 +236,7 @@ def grade(
         dask=dask,
     )
     print(f"jail: {classroom.jail}")
-    desk = Desk(classroom, submissions, unit)
+    desk = Marking(classroom, submissions, unit)
     if late:
         desk.take_times(late, LatePolicy(late_percent, late_grace, late_floor))
     if scores:
@@ -263,8 +263,8 @@ def report(
     gradebook: GRADEBOOK = "",
 ) -> None:
     """Show what a class found hard: difficulty, discrimination and slips of each exercise."""
-    from medlab.classroom.gradebook import open_earlier
-    from medlab.classroom.report import report_page
+    from medlab.classroom.gradebook.database import open_earlier
+    from medlab.classroom.pages.item_analysis import report_page
     from medlab.files import write_text
 
     write_text(out, report_page(open_earlier(gradebook, out.parent).newest()))
@@ -278,8 +278,8 @@ def similar(
     unit: Annotated[str, typer.Option(help="Compare this unit only.")] = "",
 ) -> None:
     """Show answers that are alike: something to look at, never a verdict."""
-    from medlab.classroom.roster import submissions_of
-    from medlab.classroom.similarity import compare, similarity_page
+    from medlab.classroom.submissions.roster import submissions_of
+    from medlab.classroom.submissions.similarity import compare, similarity_page
     from medlab.course import find_course, load_syllabus, load_unit
     from medlab.files import write_text
 
@@ -299,8 +299,8 @@ def export(
     gradebook: GRADEBOOK = "",
 ) -> None:
     """Write the newest grades for another gradebook: Canvas, Moodle or a plain table."""
-    from medlab.classroom.export_lms import awaiting, exported
-    from medlab.classroom.gradebook import open_earlier
+    from medlab.classroom.gradebook.database import open_earlier
+    from medlab.classroom.gradebook.export_lms import awaiting, exported
     from medlab.course import find_course, load_syllabus
     from medlab.files import write_text
 

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from hostile import Attack, Class, Graded, grade_class
 
-from medlab.classroom import housing
 from medlab.errors import BadInput
+from medlab.sandbox import isolation
 
 HERE = Path(__file__).parent
 
@@ -23,10 +23,10 @@ HERE = Path(__file__).parent
 def jail_or_skip() -> str:
     """Return the jail that would be used; skip where there is none but limits."""
     try:
-        kind = housing.choose(os.environ.get("MEDLAB_JAIL", housing.AUTO))
+        kind = isolation.choose(os.environ.get("MEDLAB_JAIL", isolation.AUTO))
     except BadInput as problem:
         pytest.skip(str(problem))
-    if kind == housing.LIMITS:
+    if kind == isolation.LIMITS:
         pytest.skip("limits are no jail: attacks are not tried under them")
     return kind
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from medlab.classroom.gradebook import Gradebook
+from medlab.classroom.gradebook.database import Gradebook
 from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import answered
 from medlab.course.build import text_of
@@ -88,7 +88,7 @@ def _peak_bytes(grader: subprocess.Popen) -> int:
     while grader.poll() is None:
         with contextlib.suppress(psutil.Error):
             own = [psutil.Process(grader.pid), *psutil.Process(grader.pid).children()]
-            own = [p for p in own if "medlab.classroom.parent" not in p.cmdline()]
+            own = [p for p in own if "medlab.sandbox.fork_server" not in p.cmdline()]
             peak = max(peak, *(_high_water(p.pid) for p in own))
         time.sleep(0.05)
     return peak

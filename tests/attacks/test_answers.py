@@ -4,7 +4,7 @@ import pytest
 from hostile import Attack
 
 FORGE = """
-import medlab.classroom.answering as answering
+import medlab.classroom.referee.answering as answering
 def text(): return TEXT
 answering.answer = lambda *_: answering.Answer(text())
 def mean(values): return 0

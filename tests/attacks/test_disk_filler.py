@@ -46,7 +46,7 @@ ATTACKS = {
 
 
 def test_a_full_disk_is_the_learners_own(graded):
-    # How far it comes is asserted in tests/classroom/test_jail.py, with a smaller disk.
+    # How far it comes is asserted in tests/sandbox/test_namespaces.py, with a smaller disk.
     graded.holds("disk-filled", 2)
 
 

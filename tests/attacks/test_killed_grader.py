@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hostile import FULL, MARK, Attack, left_behind
 
-from medlab.classroom.gradebook import Gradebook
+from medlab.classroom.gradebook.database import Gradebook
 
 SLOW = f"import time; time.sleep(1.5)  # {MARK}"
 

@@ -93,7 +93,7 @@ Sly.detach = Sly.cpu = lambda self: self
 WRONG = "def scale(x): return torch.zeros(8, dtype=torch.float64)\n"
 FORGED = """
 import json
-import medlab.classroom.answering as a
+import medlab.classroom.referee.answering as a
 def forged(*_):
     what = {"!": "array", "dtype": "<f8", "scalar": False, "shape": SHAPE, "of": ""}
     return a.Answer(json.dumps({"value": {"!": "tensor", "of": what}}))

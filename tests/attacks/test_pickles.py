@@ -16,7 +16,7 @@ def mean(values):
 """
 FORGED = """
 import base64, json, os, pickle
-import medlab.classroom.answering as answering
+import medlab.classroom.referee.answering as answering
 
 class Evil:
     def __reduce__(self):

@@ -2,8 +2,8 @@
 
 from hostile import FULL, Attack
 
-from medlab.classroom.kernel import Limits
 from medlab.classroom.workers import LATE_SECONDS
+from medlab.sandbox.kernel import Limits
 
 SLOW = "import time\ntime.sleep(2)"
 SLOW_CALL = "import time\ndef mean(values):\n    time.sleep(2)\n    return 0"

@@ -6,7 +6,7 @@ import time
 
 from hostile import FULL, Attack
 
-from medlab.classroom.gradebook import Gradebook
+from medlab.classroom.gradebook.database import Gradebook
 
 
 def test_two_graders_leave_one_whole_gradebook(small_class):

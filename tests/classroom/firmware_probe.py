@@ -10,9 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from medlab.classroom.housing import choose, house
-from medlab.classroom.kernel import Kernel, Limits
-from medlab.classroom.learner import Learner
+from medlab.classroom.referee.proxy import LearnerProxy
+from medlab.classroom.surroundings import surroundings
+from medlab.sandbox.isolation import choose, isolate
+from medlab.sandbox.kernel import Kernel, Limits
 
 BUILD = """
 import os, resource
@@ -42,10 +43,11 @@ HELLO = '#include "print.h"\nint main(void) { print("built in the jail\\n"); ret
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        kernel = Kernel(Path(folder, "k"), Limits(cell_seconds=60), house(choose(sys.argv[1])))
+        isolation = isolate(choose(sys.argv[1]), (), surroundings())
+        kernel = Kernel(Path(folder, "k"), Limits(cell_seconds=60), isolation)
         ran = kernel.run(BUILD)
         assert ran.status == "ok", ran.error
-        learner = Learner(kernel)
+        learner = LearnerProxy(kernel)
         elf = learner.built(HELLO)
         again = learner.built(HELLO)
         told = dict(learner["about"]) | {"same twice": again == elf}

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from medlab.classroom import checking
-from medlab.classroom.kernel import KernelDied
 from medlab.course import load_unit
 from medlab.course.audience import LEARNER, answered, notebook
 from medlab.course.build import text_of
 from medlab.errors import BadInput
+from medlab.sandbox.kernel import KernelDied
 
 
 def write(tmp_path, made):

@@ -10,11 +10,11 @@ from distributed import LocalCluster
 import medlab
 from medlab.classroom import cluster as module
 from medlab.classroom.cluster import run_on_cluster
-from medlab.classroom.housing import LIMITS, Housing
-from medlab.classroom.submission import read_cell
+from medlab.classroom.submissions.submission import read_cell
 from medlab.classroom.workers import Task
 from medlab.course.audience import answered
 from medlab.errors import BadInput
+from medlab.sandbox.isolation import LIMITS, Isolation
 
 WITHOUT_MEDLAB = """
 import sys
@@ -33,7 +33,7 @@ def cluster():
 def tasks(unit, count, add="def add(a, b): return a + b"):
     cells = tuple(map(read_cell, answered(unit, {"add": add}).cells))
     names = [f"{time.time_ns()}-{number}" for number in range(count)]
-    return [Task(name, unit, cells, b"key", LIMITS, housing=Housing()) for name in names]
+    return [Task(name, unit, cells, b"key", LIMITS, isolation=Isolation()) for name in names]
 
 
 def added(sat):

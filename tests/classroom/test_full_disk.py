@@ -11,7 +11,7 @@ MEDLAB = Path(sys.executable).parent / "medlab"
 MOUNT = """
 import os, sys
 from pathlib import Path
-from medlab.classroom import linux
+from medlab.sandbox import linux
 uid, gid = os.geteuid(), os.getegid()
 linux.unshare(linux.CLONE_NEWNS | (linux.CLONE_NEWUSER if uid else 0))
 if uid:

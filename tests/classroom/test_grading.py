@@ -16,13 +16,13 @@ import jsonschema
 import pytest
 
 from medlab.classroom import grading
-from medlab.classroom.kernel import Limits
+from medlab.classroom.pages.console import print_grades
 from medlab.classroom.sample import SIZE, spread_mistakes, write_sample_class
-from medlab.classroom.table import print_grades
 from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import LEARNER, answered, notebook
 from medlab.course.build import text_of
 from medlab.errors import BadInput
+from medlab.sandbox.kernel import Limits
 
 BIN = Path(sys.executable).parent
 TINY = Path(__file__).parents[1] / "tiny"

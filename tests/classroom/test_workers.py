@@ -7,12 +7,13 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from medlab.classroom import housing, workers
-from medlab.classroom.housing import LIMITS, NAMESPACES, Housing, problem_with
-from medlab.classroom.submission import read_cell
-from medlab.classroom.workers import Crew, Task, sit
+from medlab.classroom import workers
+from medlab.classroom.submissions.submission import read_cell
+from medlab.classroom.workers import Task, WorkerPool, sit
 from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import answered
+from medlab.sandbox import isolation
+from medlab.sandbox.isolation import LIMITS, NAMESPACES, Isolation, problem_with
 
 SOLVED = {"add": "def add(a, b): return a + b", "mean": "def mean(v): return 0"}
 
@@ -21,7 +22,7 @@ SOLVED = {"add": "def add(a, b): return a + b", "mean": "def mean(v): return 0"}
 def task(tiny_unit):
     def make(name, **answers):
         cells = tuple(map(read_cell, answered(tiny_unit, SOLVED | answers).cells))
-        return Task(name, tiny_unit, cells, b"key", LIMITS, housing=Housing())
+        return Task(name, tiny_unit, cells, b"key", LIMITS, isolation=Isolation())
 
     return make
 
@@ -31,11 +32,11 @@ def jailed(task):
     """A task whose kernels a warm parent forks, as a class has them."""
     if problem_with(NAMESPACES):
         pytest.skip(problem_with(NAMESPACES))
-    return lambda name, **answers: replace(task(name, **answers), jail=NAMESPACES, housing=None)
+    return lambda name, **answers: replace(task(name, **answers), jail=NAMESPACES, isolation=None)
 
 
 def kill_parent():
-    process = housing._parents()._by_set[()]._process
+    process = isolation._parents()._by_set[()]._process
     process.kill()
     process.wait()
 
@@ -53,21 +54,21 @@ def test_a_sitting_is_judged_and_timed(task):
 
 def test_what_goes_wrong_is_told_and_not_raised(task):
     broken = task("one")
-    sat = sit(Task("one", None, broken.cells, b"key", LIMITS, housing=Housing()))
+    sat = sit(Task("one", None, broken.cells, b"key", LIMITS, isolation=Isolation()))
     assert sat.judged is None
     assert "AttributeError" in sat.trouble
 
 
 def test_a_crew_does_every_task_once(task):
     names = [f"s{number}" for number in range(5)]
-    with Crew(2) as crew:
+    with WorkerPool(2) as crew:
         done = [(done.name, points(sat)["add"]) for done, sat in crew.run(map(task, names))]
     assert sorted(done) == [(name, 2) for name in names]
 
 
 def test_a_lost_worker_costs_nobody_a_grade(task):
     """The sittings that were under way are done again by another worker."""
-    with Crew(2) as crew:
+    with WorkerPool(2) as crew:
         running = crew.run([task(f"s{number}") for number in range(4)])
         first, _ = next(running)
         victim = crew._workers[0]._process.pid
@@ -78,7 +79,7 @@ def test_a_lost_worker_costs_nobody_a_grade(task):
 
 
 def test_all_workers_share_one_warm_parent(jailed):
-    with Crew(2) as crew:
+    with WorkerPool(2) as crew:
         list(crew.run([jailed(f"s{number}") for number in range(3)]))
         parents = [p for p in psutil.Process().children(recursive=True) if is_parent(p)]
     assert len(parents) == 1
@@ -86,14 +87,14 @@ def test_all_workers_share_one_warm_parent(jailed):
 
 def is_parent(process) -> bool:
     """Tell a warm parent from the keepers and kernels that it forked."""
-    command = "medlab.classroom.parent"
+    command = "medlab.sandbox.fork_server"
     return command in process.cmdline() and command not in process.parent().cmdline()
 
 
 def test_a_warm_parent_that_dies_costs_nobody_a_grade(jailed):
     """Sittings to come, and one that needs a fresh kernel, get theirs from a new parent."""
     dies = "import os, time\ntime.sleep(3)\nos._exit(1)"
-    with Crew(1) as crew:
+    with WorkerPool(1) as crew:
         running = crew.run([jailed("s0"), jailed("s1", mean=dies), jailed("s2")])
         next(running)
         threading.Timer(1, kill_parent).start()
@@ -102,15 +103,15 @@ def test_a_warm_parent_that_dies_costs_nobody_a_grade(jailed):
 
 
 def test_a_sitting_on_a_cluster_gets_another_parent_by_itself(jailed, monkeypatch):
-    kill_parent_first = housing.house
+    kill_parent_first = isolation.isolate
 
-    def house_of_the_dead(*asked):
+    def isolation_whose_server_is_dead(*asked):
         monkeypatch.undo()
         found = kill_parent_first(*asked)
         kill_parent()
         return found
 
-    monkeypatch.setattr(workers, "house", house_of_the_dead)
+    monkeypatch.setattr(workers, "isolate", isolation_whose_server_is_dead)
     assert points(sit(jailed("one")))["add"] == 2
 
 
@@ -119,7 +120,7 @@ def test_a_worker_cannot_be_made_to_fill_the_machine(tiny_course, task):
     source = tiny_course / "course/first/add-two.py"
     source.write_text(source.read_text().replace("== -3", "== np.empty(10**9).size"))
     unit = load_unit(load_syllabus(tiny_course).find("add-two"))
-    with Crew(1) as crew:
+    with WorkerPool(1) as crew:
         [(_, sat)] = crew.run([replace(task("one"), unit=unit)])
     assert "MemoryError" in sat.judged.exercises[0].message
     assert points(sat)["add"] == 1
@@ -127,7 +128,7 @@ def test_a_worker_cannot_be_made_to_fill_the_machine(tiny_course, task):
 
 def test_a_sitting_that_kills_every_worker_is_given_up(task):
     """Its row says so and the others are done."""
-    with Crew(1) as crew:
+    with WorkerPool(1) as crew:
         killer = threading.Thread(target=kill_workers, args=(crew, "bad"))
         killer.start()
         done = {
@@ -158,7 +159,7 @@ def kill_workers(crew, name):
 
 def test_no_worker_and_no_kernel_outlives_its_crew(task):
     before = set(psutil.Process().children(recursive=True))
-    with Crew(1) as crew:
+    with WorkerPool(1) as crew:
         list(crew.run([task("one")]))
     left = set(psutil.Process().children(recursive=True)) - before
     assert not [p for p in left if "resource_tracker" not in " ".join(p.cmdline())]

@@ -10,7 +10,7 @@ from pathlib import Path
 import papermill
 import pytest
 
-from medlab.classroom.engine import Judged, MedlabEngine
+from medlab.classroom.referee.engine import MedlabEngine, SittingResult
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
 from medlab.course.build import text_of
@@ -44,7 +44,7 @@ def up_to(slug, exercise) -> Unit:
     return replace(unit_of(slug), cells=cells[: last + 1])
 
 
-def judged(unit, made) -> Judged:
+def judged(unit, made) -> SittingResult:
     """Let a notebook sit, through papermill with medlab as its engine."""
     papermill.engines.papermill_engines.register("medlab", MedlabEngine)
     delivered = []
@@ -68,7 +68,7 @@ def with_answers(unit, answers=()):
     return answered(unit, solved | dict(answers))
 
 
-def points(result: Judged) -> dict[str, int]:
+def points(result: SittingResult) -> dict[str, int]:
     return {r.name: r.points for r in result.exercises if r.kind == "exercise"}
 
 

@@ -15,7 +15,7 @@ from medlab.course import Unit, exercise_names, load_syllabus, load_unit
 from medlab.course.cells import BEGIN, END
 from medlab.course.release import release_to_learners, release_to_nbgrader
 from medlab.errors import BadInput
-from medlab.learner import progress
+from medlab.notebook import progress
 
 ROOT = Path(__file__).parents[2]
 MEDLAB = Path(sys.executable).with_name("medlab")

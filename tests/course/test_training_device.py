@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from medlab.course import find_course, load_syllabus, load_unit
-from medlab.learning.backbones import chest_resnet18
+from medlab.models.backbones import chest_resnet18
 
 META = torch.device("meta")
 LABELS = torch.tensor([0, 1] * 8)

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from medlab.course import Unit, load_syllabus, nbgrader
+from medlab.course import Unit, load_syllabus, nbgrader_export
 from medlab.course.build import text_of
 from medlab.course.release import release_to_nbgrader
 
@@ -50,7 +50,7 @@ class NbgraderCourse:
 
     def grades(self, student: str) -> dict[str, float | None]:
         """Return nbgrader's points by cell name; None where a person must decide."""
-        from nbgrader.api import Gradebook
+        from nbgrader_export.api import Gradebook
 
         slug = self.unit.slug
         with Gradebook(f"sqlite:///{self.root / 'gradebook.db'}") as book:
@@ -79,7 +79,7 @@ def answer(released: NotebookNode, answers: dict[str, str]) -> NotebookNode:
 
 def hidden_ids(unit: Unit, exercise: str) -> list[str]:
     """Return the cell names of an exercise's hidden tests, in order."""
-    return [nbgrader.id_of(test) for test in unit.exercise(exercise).hidden]
+    return [nbgrader_export.id_of(test) for test in unit.exercise(exercise).hidden]
 
 
 def _environment(home: Path, course: Path) -> dict[str, str]:

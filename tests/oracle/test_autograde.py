@@ -17,9 +17,9 @@ import nbgrader_course
 import pytest
 from nbgrader_course import NbgraderCourse
 
-from medlab.classroom.grade import Grade
 from medlab.classroom.grading import grade_class, open_classroom
-from medlab.course import Exercise, Unit, load_syllabus, load_unit, nbgrader
+from medlab.classroom.results import Grade
+from medlab.course import Exercise, Unit, load_syllabus, load_unit, nbgrader_export
 from medlab.course.audience import LEARNER, notebook
 
 ROOT = Path(__file__).parents[2]
@@ -69,10 +69,10 @@ def grades(course, tmp_path_factory) -> dict[str, Grade]:
 
 def test_the_generated_assignment_is_medlabs_release_around_empty_test_cells(course):
     released = course.released()
-    hidden = [cell for cell in released.cells if nbgrader.is_hidden(cell)]
+    hidden = [cell for cell in released.cells if nbgrader_export.is_hidden(cell)]
     assert len(hidden) == 1 + sum(len(exercise.hidden) for exercise in course.unit.exercises)
     assert not any(cell.source for cell in hidden)
-    seen = [cell for cell in released.cells if not nbgrader.is_hidden(cell)]
+    seen = [cell for cell in released.cells if not nbgrader_export.is_hidden(cell)]
     assert seen == notebook(course.unit, LEARNER).cells
 
 

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbgrader_course import NbgraderCourse, answer, hidden_ids
 
-from medlab.course import nbgrader
+from medlab.course import nbgrader_export
 
 pytest.importorskip("fcntl", reason="nbgrader's exchange needs a Unix system")
 
@@ -26,7 +26,7 @@ def test_an_assignment_is_fetched_submitted_collected_and_graded(course, tmp_pat
     course.run("fetch_assignment", "add-two", "--course=medlab", exchange, folder=learner)
     path = learner / "add-two" / "add-two.ipynb"
     fetched = nbformat.read(path, as_version=4)
-    assert not any(cell.source for cell in fetched.cells if nbgrader.is_hidden(cell))
+    assert not any(cell.source for cell in fetched.cells if nbgrader_export.is_hidden(cell))
     add = course.unit.exercise("add")
     nbformat.write(answer(fetched, {add.cell_id: add.solution}), path)
     course.run("submit", "add-two", "--course=medlab", exchange, folder=learner)

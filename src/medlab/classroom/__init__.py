@@ -1,1 +1,4 @@
-"""The classroom: submissions, kernels, the referee, the gradebook and what is given back."""
+"""Grade submissions: read them, run them with hidden tests in between, keep and show the results.
+
+Not the sandbox that the learner's code runs in, and not the notebook's own checks.
+"""

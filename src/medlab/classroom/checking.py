@@ -5,14 +5,15 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from medlab.classroom.housing import Housing
-from medlab.classroom.kernel import KernelDied, Limits, Ran
-from medlab.classroom.sitting import seat
-from medlab.classroom.submission import put_back, read_submission
+from medlab.classroom.referee.sitting import seat
+from medlab.classroom.submissions.submission import put_back, read_submission
+from medlab.classroom.surroundings import surroundings
 from medlab.course import Syllabus
 from medlab.course.audience import learners_notebook
 from medlab.course.cells import DEMONSTRATION
 from medlab.errors import BadInput
+from medlab.sandbox.isolation import Isolation
+from medlab.sandbox.kernel import CellResult, KernelDied, Limits
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
 
 def _run(notebook: NotebookNode) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    with seat(Limits(), Housing()) as taken:
+    with seat(Limits(), Isolation(surroundings=surroundings())) as taken:
         for cell in notebook.cells:
             # As in grading, no check rests on a demonstration, which may train for long.
             if cell.cell_type != "code" or DEMONSTRATION in cell.metadata.get("tags", []):
@@ -63,7 +64,7 @@ def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
     return put_back(learners_notebook(syllabus.find(submission.slug)), submission.cells).notebook
 
 
-def _outcome(name: str, ran: Ran) -> Outcome:
+def _outcome(name: str, ran: CellResult) -> Outcome:
     """Read the check's panel, or what kept it from being shown."""
     said = next((text for output in ran.outputs if (text := _text(output, name))), ran.error)
     return Outcome(name, said == f"{name}: passed", said or f"{name}: nothing was shown")

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Iterator
 
 import medlab
-from medlab.classroom.housing import choose, house
-from medlab.classroom.workers import Sat, Task, sit
+from medlab.classroom.surroundings import surroundings
+from medlab.classroom.workers import SittingOutcome, Task, sit
 from medlab.errors import BadInput
+from medlab.sandbox.isolation import choose, isolate
 
 CONNECT_SECONDS = 10
 RETRIES = 2  # of a sitting whose worker is lost
 
 
-def run_on_cluster(address: str, tasks: Iterable[Task]) -> Iterator[tuple[Task, Sat]]:
+def run_on_cluster(address: str, tasks: Iterable[Task]) -> Iterator[tuple[Task, SittingOutcome]]:
     """Yield each task with what came of it, as the cluster's workers finish.
 
     Workers need medlab, of the same version, and nothing else: the unit travels with the task. A
@@ -75,17 +76,17 @@ def _open_houses(houses: set[tuple[str, tuple[str, ...]]]) -> str:
     """Start warm parents on a worker; return why that cannot be, or an empty text."""
     try:
         for kind, libraries in houses:
-            house(choose(kind), libraries)
+            isolate(choose(kind), libraries, surroundings())
     except BadInput as problem:
         return str(problem)
     return ""
 
 
-def _result(future) -> Sat:
+def _result(future) -> SittingOutcome:
     error = future.exception()
-    return (
-        Sat(None, trouble=f"the cluster lost it: {_one_line(error)}") if error else future.result()
-    )
+    if error:
+        return SittingOutcome(None, trouble=f"the cluster lost it: {_one_line(error)}")
+    return future.result()
 
 
 def _one_line(error: BaseException) -> str:

@@ -18,21 +18,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medlab.classroom.claims import Claims
-from medlab.classroom.export import grades_csv
-from medlab.classroom.feedback import feedback_page
-from medlab.classroom.grade import Grade
-from medlab.classroom.gradebook import KEY, Gradebook
-from medlab.classroom.housing import AUTO, choose
-from medlab.classroom.kernel import Limits
-from medlab.classroom.referee import TIMEOUT, sitting_key
-from medlab.classroom.roster import submissions_of
-from medlab.classroom.submission import Cell, Submission, find_submissions, read_cell
-from medlab.classroom.text import file_name, one_line
-from medlab.classroom.workers import Crew, Sat, Task
+from medlab.classroom.gradebook.database import KEY, Gradebook
+from medlab.classroom.gradebook.export import grades_csv
+from medlab.classroom.pages.feedback import feedback_page
+from medlab.classroom.referee.hidden_tests import TIMEOUT, sitting_key
+from medlab.classroom.results import Grade
+from medlab.classroom.submissions.roster import submissions_of
+from medlab.classroom.submissions.submission import Cell, Submission, find_submissions, read_cell
+from medlab.classroom.workers import SittingOutcome, Task, WorkerPool
 from medlab.course import Syllabus, Unit, load_unit
 from medlab.course.audience import answered
 from medlab.errors import BadInput
 from medlab.files import clear_abandoned, write_text
+from medlab.sandbox.isolation import AUTO, choose
+from medlab.sandbox.kernel import Limits
+from medlab.text import file_name, one_line
 
 SECRET = "sitting.secret"  # without it nobody can foresee a student's random numbers
 CLAIMS = "grading.lock"
@@ -42,7 +42,7 @@ FAILED = "the grader failed on this notebook: your instructor can find out why"
 
 
 # Does tasks, here or elsewhere, and yields each with what came of it.
-Runner = Callable[[Iterable[Task]], Iterator[tuple[Task, Sat]]]
+Runner = Callable[[Iterable[Task]], Iterator[tuple[Task, SittingOutcome]]]
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Classroom:
                 for _, submission in to_sit
             ]
             grades = {task.name: grade for task, (grade, _) in zip(tasks, to_sit, strict=True)}
-            held: list[tuple[Task, Sat]] = []
+            held: list[tuple[Task, SittingOutcome]] = []
             for task, sat in run([*rehearsals.values(), *tasks]):
                 if rehearsals.pop(task.name, None):
                     _check_rehearsal(task.unit, sat)
@@ -183,7 +183,7 @@ class Classroom:
 
             yield functools.partial(run_on_cluster, self.dask)
             return
-        with Crew(min(self.workers, sittings)) as crew:
+        with WorkerPool(min(self.workers, sittings)) as crew:
             yield crew.run
 
     def _rehearsals(self, slugs: set[str]) -> dict[str, Task]:
@@ -207,7 +207,7 @@ class Classroom:
             limits=self.limits,
         )
 
-    def _finish(self, grade: Grade, sat: Sat) -> Grade:
+    def _finish(self, grade: Grade, sat: SittingOutcome) -> Grade:
         """Keep what came of a sitting; one that went wrong never stops a class."""
         done = replace(grade, seconds=sat.seconds, jail=self.jail)
         try:
@@ -244,7 +244,7 @@ def _name(unit: Unit, student: str, cells: tuple[Cell, ...], key: bytes) -> str:
     return f"{unit.slug}/{student}/{content.hexdigest()[:16]}"
 
 
-def _check_rehearsal(unit: Unit, sat: Sat) -> None:
+def _check_rehearsal(unit: Unit, sat: SittingOutcome) -> None:
     where = f"{unit.entry.source}: the unit's own solution"
     if sat.judged is None:
         raise BadInput(

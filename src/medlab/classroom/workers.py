@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
-from medlab.classroom.engine import Judged, MedlabEngine
-from medlab.classroom.housing import Housing, house
-from medlab.classroom.jail import limit_growth
-from medlab.classroom.kernel import Limits
-from medlab.classroom.referee import number
-from medlab.classroom.submission import Cell, restore
-from medlab.classroom.warm import ParentGone
+from medlab.classroom.referee.engine import MedlabEngine, SittingResult
+from medlab.classroom.referee.hidden_tests import number
+from medlab.classroom.submissions.submission import Cell, restore
+from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit
+from medlab.sandbox.fork_client import ForkServerGone
+from medlab.sandbox.isolation import Isolation, isolate
+from medlab.sandbox.kernel import Limits
+from medlab.sandbox.namespaces import limit_growth
 
 LATE_SECONDS = 600  # over a sitting's own limit; then its worker is replaced
 GROWTH_BYTES = 2_000_000_000  # that a worker's memory may grow by; jailed code may send it much
@@ -38,50 +39,50 @@ class Task:
     jail: str
     limits: Limits = field(default_factory=Limits)
     # None: of the kind named; a crew gives all its workers one, a worker of a cluster has its own.
-    housing: Housing | None = None
+    isolation: Isolation | None = None
 
 
 @dataclass
-class Sat:
+class SittingOutcome:
     """What came of a sitting."""
 
-    judged: Judged | None
+    judged: SittingResult | None
     seconds: float = 0
     trouble: str = ""  # a traceback for the instructor, if it could not be judged
     again: bool = False  # it was not the submission's doing: another try may do
 
 
-def sit(task: Task) -> Sat:
+def sit(task: Task) -> SittingOutcome:
     """Run and judge one sitting; whatever goes wrong is told, not raised."""
     sat = _try(task)
     # A parent of one's own that died is replaced here, a crew's by the crew.
-    return _try(task) if sat.again and task.housing is None else sat
+    return _try(task) if sat.again and task.isolation is None else sat
 
 
-def _try(task: Task) -> Sat:
+def _try(task: Task) -> SittingOutcome:
     started = time.perf_counter()
     judged, trouble, again = None, "", False
     try:
         judged = _judge(task)
     except Exception as error:
-        trouble, again = traceback.format_exc(), isinstance(error, ParentGone)
-    return Sat(judged, round(time.perf_counter() - started, 2), trouble, again)
+        trouble, again = traceback.format_exc(), isinstance(error, ForkServerGone)
+    return SittingOutcome(judged, round(time.perf_counter() - started, 2), trouble, again)
 
 
-def housed(task: Task) -> Task:
-    """Return a task with housing whose warm parent, if it has one, is alive now."""
-    if task.housing is not None:
+def with_isolation(task: Task) -> Task:
+    """Return a task with isolation whose warm parent, if it has one, is alive now."""
+    if task.isolation is not None:
         return task
-    return replace(task, housing=house(task.jail, task.unit.entry.libraries))
+    return replace(task, isolation=isolate(task.jail, task.unit.entry.libraries, surroundings()))
 
 
-def _judge(task: Task) -> Judged:
+def _judge(task: Task) -> SittingResult:
     """Run a notebook through papermill with the referee as its engine."""
     import papermill
 
     papermill.engines.papermill_engines.register("medlab", MedlabEngine)
     restored = restore(task.unit, task.cells)
-    delivered: list[Judged] = []
+    delivered: list[SittingResult] = []
     # papermill raises at the end because a cell did; the referee has judged that by then.
     with contextlib.suppress(papermill.PapermillExecutionError):
         papermill.execute_notebook(
@@ -94,13 +95,13 @@ def _judge(task: Task) -> Judged:
             notes=restored.notes,
             key=task.key,
             limits=task.limits,
-            housing=housed(task).housing,
+            isolation=with_isolation(task).isolation,
             deliver=delivered.append,
         )
     return delivered[0]
 
 
-class Crew:
+class WorkerPool:
     """Worker processes that sit for one submission each at a time.
 
     Warm parents are this process's, one for each set of libraries: what they import is imported
@@ -111,7 +112,7 @@ class Crew:
         self._size = size
         self._workers: list[Worker] = []
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "WorkerPool":
         # All at once: they import what they need while the first parent does the same.
         self._workers = [Worker() for _ in range(self._size)]
         return self
@@ -120,7 +121,7 @@ class Crew:
         while self._workers:
             self._workers.pop().stop()
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Sat]]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, SittingOutcome]]:
         """Yield each task with what came of it, as it is done.
 
         A worker that dies, or takes too long, costs its own sitting at most, after TRIES. A warm
@@ -135,7 +136,7 @@ class Crew:
                 if sat is None:
                     self._replace(worker)
                     told = f"the worker was lost with {task.name}"
-                    sat = Sat(None, trouble=told, again=not worker.late)
+                    sat = SittingOutcome(None, trouble=told, again=not worker.late)
                 if sat.again and tries < TRIES:
                     waiting.append((task, tries + 1))
                 else:
@@ -180,14 +181,14 @@ class Worker:
         return time.monotonic() > self._deadline
 
     def give(self, task: Task, tries: int) -> None:
-        """Start on a task; raise BadInput if there is no housing for it."""
-        there = housed(task)
+        """Start on a task; raise BadInput if there is no isolation for it."""
+        there = with_isolation(task)
         self.task, self._tries = task, tries
         self._deadline = time.monotonic() + task.limits.sitting_seconds + LATE_SECONDS
         with contextlib.suppress(OSError):  # a dead worker shows when it is asked
             self.connection.send(there)
 
-    def take(self) -> tuple[Task, int, Sat | None]:
+    def take(self) -> tuple[Task, int, SittingOutcome | None]:
         """Return the task and its outcome, or None if the worker is lost."""
         task, self.task = self.task, None
         try:
@@ -206,7 +207,7 @@ def _work(connection: Connection) -> None:
     """Sit for one task after the other until the grader is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
     if sys.platform == "linux":
-        from medlab.classroom import linux
+        from medlab.sandbox import linux
 
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         limit_growth(GROWTH_BYTES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from medlab.course import nbgrader
+from medlab.course import nbgrader_export
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.build import text_of
 from medlab.course.contents import contents
@@ -88,9 +88,9 @@ def learners_files(syllabus: Syllabus) -> Files:
 
 def nbgrader_files(syllabus: Syllabus) -> Files:
     """Return every file of the course folder for nbgrader."""
-    files = {NBGRADER.file: f"{NBGRADER.first_line}\n{nbgrader.CONFIG}".encode()}
+    files = {NBGRADER.file: f"{NBGRADER.first_line}\n{nbgrader_export.CONFIG}".encode()}
     for unit in _units(syllabus):
-        made = text_of(nbgrader.source_notebook(unit))
+        made = text_of(nbgrader_export.source_notebook(unit))
         files[f"source/{unit.slug}/{unit.slug}.ipynb"] = made.encode()
     return files
 

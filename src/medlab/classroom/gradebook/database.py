@@ -1,0 +1,333 @@
+"""The gradebook: every grading that was ever done, in SQLite or any database of SQLAlchemy's."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Engine,
+    Float,
+    ForeignKey,
+    Integer,
+    String,
+    create_engine,
+    func,
+    make_url,
+    select,
+    update,
+)
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    mapped_column,
+    relationship,
+    selectinload,
+)
+
+from medlab.classroom.gradebook.lateness import Lateness
+from medlab.classroom.gradebook.scores import Level, Score
+from medlab.classroom.referee.hidden_tests import ExerciseResult, TestResult
+from medlab.classroom.results import SCORED, Grade
+from medlab.errors import BadInput
+
+VERSION = 1
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Meta(Base):
+    """One row: the version of these tables."""
+
+    __tablename__ = "medlab"
+
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+
+
+class GradeRow(Base):
+    """One grading of one submission; never changed once written."""
+
+    __tablename__ = "grade"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    student: Mapped[str] = mapped_column(String(255), index=True)
+    unit: Mapped[str] = mapped_column(String(255), index=True)
+    unit_version: Mapped[str] = mapped_column(String(12))
+    submission_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    seed: Mapped[int] = mapped_column(Integer)
+    file: Mapped[str] = mapped_column(String(1024))
+    status: Mapped[str] = mapped_column(String(40))
+    message: Mapped[str] = mapped_column(String)
+    score: Mapped[float] = mapped_column(Float)
+    max: Mapped[float] = mapped_column(Float)
+    seconds: Mapped[float] = mapped_column(Float)
+    jail: Mapped[str] = mapped_column(String(20))
+    notes: Mapped[list] = mapped_column(JSON)
+    graded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    exercises: Mapped[list["ExerciseRow"]] = relationship(
+        cascade="all, delete-orphan", order_by="ExerciseRow.position"
+    )
+
+
+class ExerciseRow(Base):
+    """One exercise or written answer of a grading."""
+
+    __tablename__ = "exercise"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    grade_id: Mapped[int] = mapped_column(ForeignKey("grade.id"), index=True)
+    position: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(20))
+    points: Mapped[float | None] = mapped_column(Float)  # empty until a person has scored it
+    max: Mapped[float] = mapped_column(Float)
+    status: Mapped[str] = mapped_column(String(40))
+    message: Mapped[str] = mapped_column(String)
+    tests: Mapped[list] = mapped_column(JSON)
+
+
+class ScoreRow(Base):
+    """What a person said of one text; another text of the same student is another row."""
+
+    __tablename__ = "score"
+
+    student: Mapped[str] = mapped_column(String(255), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(255), primary_key=True)
+    question: Mapped[str] = mapped_column(String(255), primary_key=True)
+    answer_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    levels: Mapped[list] = mapped_column(JSON)
+    comment: Mapped[str] = mapped_column(String)
+
+
+class LatenessRow(Base):
+    """What a student's late work in a unit keeps."""
+
+    __tablename__ = "lateness"
+
+    student: Mapped[str] = mapped_column(String(255), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(255), primary_key=True)
+    keeps: Mapped[float] = mapped_column(Float)  # percent of the earned points
+    reason: Mapped[str] = mapped_column(String)
+
+
+class Gradebook:
+    """Store and find grades."""
+
+    def __init__(self, url: str):
+        """Open or create the gradebook at a database URL; raise BadInput if that cannot be."""
+        self._engine = _engine(url)
+        self._name = self._engine.url.render_as_string(hide_password=True)
+        try:
+            self._create_tables()
+        except (SQLAlchemyError, TypeError, ValueError) as error:
+            # Drivers raise the last two for an option in the URL that they cannot use.
+            raise BadInput(
+                f"the gradebook {self._name} cannot be opened ({_reason(error)}): {CHECK}"
+            ) from None
+        self._check_version()
+
+    def _create_tables(self, tries: int = 5) -> None:
+        """Make the tables and stamp them, unless another grader is just doing so."""
+        try:
+            Base.metadata.create_all(self._engine)
+            with Session(self._engine) as session, session.begin():
+                if session.scalar(select(Meta.version)) is None:
+                    session.add(Meta(version=VERSION))
+        except (IntegrityError, OperationalError, ProgrammingError):
+            if tries == 1:
+                raise
+            time.sleep(0.2)
+            self._create_tables(tries - 1)
+
+    def add(self, grade: Grade) -> None:
+        """Write one grade, whole or not at all."""
+        with self._session() as session:
+            session.add(_row(grade))
+
+    def find(self, grade: Grade) -> Grade | None:
+        """Return the newest score of the same student, unit, unit version, submission and seed."""
+        same = {name: getattr(grade, name) for name in KEY}
+        return self._last(SCORES.filter_by(**same))
+
+    def standing(self, student: str, unit: str) -> Grade | None:
+        """Return the grade that counts: the newest of those with a score."""
+        return self._last(SCORES.filter_by(student=student, unit=unit))
+
+    def last(self, grade: Grade) -> Grade | None:
+        """Return the newest row, with or without a score, of a grade's student, unit and file."""
+        same = {"student": grade.student, "unit": grade.unit, "file": grade.file}
+        return self._last(select(GradeRow).filter_by(**same))
+
+    def history(self, student: str, unit: str) -> list[Grade]:
+        """Return all grades of a student in a unit, oldest first."""
+        query = select(GradeRow).filter_by(student=student, unit=unit).order_by(GradeRow.id)
+        with self._session() as session:
+            return [_grade(row) for row in session.scalars(query)]
+
+    def newest(self) -> list[Grade]:
+        """Return what counts for every student in every unit, as grades.csv shows it.
+
+        That is the newest submission with a score. A later one that could not be graded takes
+        no points away; the status then tells both: 'graded, then not a notebook'.
+        """
+        scored = {_whose(grade): grade for grade in self._newest(GradeRow.status.in_(SCORED))}
+        return [_with_score_of(scored.get(_whose(last)), last) for last in self._newest()]
+
+    def put_scores(self, scores: Iterable[Score]) -> None:
+        """Write persons' scores, all or none; one of the same answer is replaced."""
+        self._replace(ScoreRow(**asdict(score)) for score in scores)
+
+    def scores(self) -> dict[tuple, Score]:
+        """Return every person's score by student, unit, question and SHA-256 of the answer."""
+        with self._session() as session:
+            found = [_score(row) for row in session.scalars(select(ScoreRow))]
+        return {score.key: score for score in found}
+
+    def put_lateness(self, found: Iterable[Lateness]) -> None:
+        """Write what late work keeps, all or none; one of the same student and unit is replaced."""
+        self._replace(LatenessRow(**asdict(one)) for one in found)
+
+    def lateness(self) -> dict[tuple[str, str], Lateness]:
+        """Return what late work keeps, by student and unit."""
+        with self._session() as session:
+            rows = list(session.scalars(select(LatenessRow)))
+            return {
+                (row.student, row.unit): Lateness(row.student, row.unit, row.keeps, row.reason)
+                for row in rows
+            }
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _replace(self, rows: Iterable[Base]) -> None:
+        with self._session() as session:
+            for row in rows:
+                session.merge(row)
+
+    def _newest(self, *conditions) -> list[Grade]:
+        """Return the newest row of every student and unit among those that meet conditions."""
+        ids = select(func.max(GradeRow.id)).where(GradeRow.unit != "", *conditions)
+        ids = ids.group_by(GradeRow.student, GradeRow.unit)
+        query = select(GradeRow).where(GradeRow.id.in_(ids)).order_by(GradeRow.id)
+        with self._session() as session:
+            rows = session.scalars(query.options(selectinload(GradeRow.exercises)))
+            return [_grade(row) for row in rows]
+
+    def _last(self, query) -> Grade | None:
+        with self._session() as session:
+            row = session.scalar(query.order_by(GradeRow.id.desc()).limit(1))
+            return _grade(row) if row else None
+
+    def _check_version(self) -> None:
+        """Refuse a gradebook of another version, or one that is read-only."""
+        with self._session() as session:
+            found = session.scalar(select(Meta.version))
+            if found != VERSION:
+                raise BadInput(
+                    f"the gradebook {self._name} is of version {found}, this medlab writes "
+                    f"{VERSION}: name another with --gradebook"
+                )
+            # Writing shows now, not after the first grading, that a gradebook cannot be written.
+            session.execute(update(Meta).values(version=VERSION))
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except SQLAlchemyError as error:
+            raise BadInput(
+                f"the gradebook {self._name} cannot be used ({_reason(error)}): {CHECK}"
+            ) from None
+
+
+def open_earlier(url: str, folder: Path) -> Gradebook:
+    """Open a gradebook that is there: at a database URL, else at folder/gradebook.db."""
+    path = folder / "gradebook.db"
+    if not url and not path.is_file():
+        raise BadInput(f"{path} does not exist: grade first, or name one with --gradebook")
+    return Gradebook(url or f"sqlite:///{path.resolve()}")
+
+
+# What makes a grading the same grading, so that it need not be done again.
+KEY = ("student", "unit", "unit_version", "submission_sha256", "seed")
+PLAIN = (*KEY, "file", "status", "message", "score", "max", "seconds", "jail", "notes")
+SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED))
+CHECK = "check that it is there, that you may write to it, and that there is room"
+
+
+def _engine(url: str) -> Engine:
+    """Return SQLAlchemy's engine; no message quotes a URL that may hold a password."""
+    try:
+        return create_engine(make_url(url))
+    except (ArgumentError, NoSuchModuleError, ValueError, TypeError):
+        raise BadInput(
+            "that is no database URL: try --gradebook sqlite:///grades.db "
+            "or postgresql+psycopg://user@host/name"
+        ) from None
+    except ImportError as error:
+        raise BadInput(
+            f"the driver of that gradebook is not installed ({error}): "
+            "for PostgreSQL, pip install 'medlab[postgresql]'"
+        ) from None
+
+
+def _whose(grade: Grade) -> tuple[str, str]:
+    return grade.student, grade.unit
+
+
+def _with_score_of(scored: Grade | None, last: Grade) -> Grade:
+    if scored is None or last.scored:
+        return last
+    return replace(scored, status=f"{scored.status}, then {last.status}", message=last.message)
+
+
+def _row(grade: Grade) -> GradeRow:
+    rows = [
+        ExerciseRow(position=position, **result.as_dict())
+        for position, result in enumerate(grade.exercises)
+    ]
+    plain = {name: getattr(grade, name) for name in PLAIN}
+    return GradeRow(**plain, graded_at=datetime.now(UTC), exercises=rows)
+
+
+def _grade(row: GradeRow) -> Grade:
+    plain = {name: getattr(row, name) for name in PLAIN}
+    plain |= {"score": _whole(row.score), "max": _whole(row.max)}
+    return Grade(**plain, exercises=[_exercise(exercise) for exercise in row.exercises])
+
+
+def _score(row: ScoreRow) -> Score:
+    levels = tuple(Level(**level) for level in row.levels)
+    return Score(row.student, row.unit, row.question, row.answer_sha256, levels, row.comment)
+
+
+def _exercise(row: ExerciseRow) -> ExerciseResult:
+    tests = [TestResult(**test) for test in row.tests]
+    points = None if row.points is None else _whole(row.points)
+    return ExerciseResult(
+        row.name, row.kind, points, _whole(row.max), row.status, row.message, tests
+    )
+
+
+def _whole(points: float) -> float | int:
+    return int(points) if float(points).is_integer() else points
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:200]

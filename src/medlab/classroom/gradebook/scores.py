@@ -1,0 +1,124 @@
+"""What a person said of a written answer, and how it becomes points.
+
+A score belongs to the text that was read: it is kept by student, unit, question and the SHA-256 of
+the answer. Grading again keeps it; an answer that changed awaits a person anew.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+from medlab.classroom.referee.hidden_tests import (
+    AWAITED,
+    FAILED,
+    PASSED,
+    ExerciseResult,
+    TestResult,
+)
+from medlab.classroom.results import GRADED, Grade
+from medlab.text import one_line
+
+BY_PERSON, PARTLY = "scored by a person", "partly"
+
+
+@dataclass(frozen=True)
+class Level:
+    """The level that an answer reached in one criterion of a rubric."""
+
+    criterion: str
+    question: str
+    level: int
+    top: int  # the highest level there is
+    says: str  # what the level stands for
+
+
+@dataclass(frozen=True)
+class Score:
+    """A person's score of one answer."""
+
+    student: str
+    unit: str
+    question: str
+    answer_sha256: str
+    levels: tuple[Level, ...]
+    comment: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.student, self.unit, self.question, self.answer_sha256
+
+
+def points_for(levels: Iterable[Level], most: float) -> float:
+    """Return most * sum of levels / sum of top levels, rounded to hundredths of a point."""
+    reached = list(levels)
+    earned = most * sum(one.level for one in reached) / sum(one.top for one in reached)
+    return _whole(round(earned, 2))
+
+
+def answer_sha256(answer: str) -> str:
+    """Return the SHA-256 of an answer, as 64 hex digits; space around it does not count."""
+    return hashlib.sha256(answer.strip().encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def with_scores(
+    grade: Grade,
+    answers: Mapping[str, str],
+    scores: Mapping[tuple, Score],
+    counted: Mapping[str, float],
+) -> Grade:
+    """Return the grade with the written answers that a person has scored.
+
+    answers holds the text of each written answer; counted holds the most points of each question
+    of the unit that somebody in the class has a score for: there, nothing written counts 0.
+    """
+    made = deepcopy(grade)
+    made.exercises = [
+        _scored(result, scores.get(_key(grade, result, answers))) for result in grade.exercises
+    ]
+    if not made.exercises:  # it could not be graded: there is nothing to add up
+        return made
+    by_machine = [result for result in made.exercises if result.kind == "exercise"]
+    by_person = [
+        result
+        for result in made.exercises
+        if result.kind == "written" and (result.status == BY_PERSON or _blank(result, counted))
+    ]
+    both = by_machine + by_person
+    made.score = _whole(round(sum(result.points for result in both), 2))
+    made.max = sum(result.max for result in both)
+    if any(result.status == BY_PERSON for result in by_person):
+        made.status = GRADED
+    return made
+
+
+def _key(grade: Grade, result: ExerciseResult, answers: Mapping[str, str]) -> tuple:
+    sha256 = answer_sha256(answers.get(result.name, ""))
+    return grade.student, grade.unit, result.name, sha256
+
+
+def _blank(result: ExerciseResult, counted: Mapping[str, float]) -> bool:
+    return result.name in counted and result.points == 0
+
+
+def _scored(result: ExerciseResult, score: Score | None) -> ExerciseResult:
+    """Return a written answer's result with a person's score, if it was handed in and has one."""
+    if result.kind != "written" or score is None or result.status not in (AWAITED, BY_PERSON):
+        return result
+    points = points_for(score.levels, result.max)
+    message = one_line(score.comment) or "see the levels below"
+    criteria = [_criterion(level) for level in score.levels]
+    return ExerciseResult(
+        result.name, "written", points, result.max, BY_PERSON, message, tests=criteria
+    )
+
+
+def _criterion(level: Level) -> TestResult:
+    """Return a level in the form of a test: its points are levels, not points of the grade."""
+    status = {level.top: PASSED, 0: FAILED}.get(level.level, PARTLY)
+    about = f"{level.criterion}: {level.question}"
+    return TestResult(about, level.level, level.top, status, level.says)
+
+
+def _whole(points: float) -> float | int:
+    return int(points) if float(points).is_integer() else points

@@ -1,0 +1,204 @@
+"""The scoring sheet: written answers go out to a person as a table and come back with levels."""
+
+import hmac
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medlab.classroom.gradebook.csv_table import read_rows, table
+from medlab.classroom.gradebook.scores import Level, Score, answer_sha256
+from medlab.classroom.submissions.submission import Submission, restore
+from medlab.course.audience import EMPTY_ANSWER
+from medlab.course.rubrics import Criterion, Rubric
+from medlab.course.unit import Unit, Written
+from medlab.errors import BadInput
+
+WHO = ("student", "code")  # the first column: a name, or a code where the reader is not to know
+FIXED = ("unit", "question", "asked", "answer")
+COMMENT, SHA256 = "comment", "answer_sha256"
+NOT_ASKED = "n/a"  # in the columns of another rubric
+LONGEST_CELL = 30_000  # characters; spreadsheets cut at 32,767
+HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A written answer as it was handed in."""
+
+    student: str
+    unit: str
+    question: str
+    asked: str  # the words of the question
+    text: str
+    rubric: str
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What a person's score of it is kept by."""
+        return self.student, self.unit, self.question, answer_sha256(self.text)
+
+
+def answers_in(unit: Unit, submission: Submission) -> Iterator[Answer]:
+    """Yield the written answers of a submission, without those left empty."""
+    cells = {cell.id: cell.source for cell in restore(unit, submission.cells).notebook.cells}
+    for written in unit.written:
+        text = cells[written.cell_id].strip()
+        if text not in ("", EMPTY_ANSWER):
+            asked = _asked(unit, written)
+            yield Answer(submission.student, unit.slug, written.name, asked, text, written.rubric)
+
+
+def code_of(student: str, secret: str) -> str:
+    """Return a student's code for a blind sheet; without the secret nobody can tell whose it is."""
+    # A letter comes first, since a spreadsheet would take 12345e6789 for a number.
+    return "s" + hmac.digest(secret.encode(), f"blind/{student}".encode(), "sha256").hex()[:10]
+
+
+def sheet(
+    answers: Iterable[Answer],
+    rubrics: Mapping[str, Rubric],
+    scores: Mapping[tuple, Score],
+    secret: str = "",
+) -> str:
+    """Return the text of a scoring sheet: a CSV table, one row for each answer.
+
+    Answers to one question stand together, those without a score first; earlier levels are filled
+    in. With a secret, codes stand in place of names.
+    """
+    rows = [_row(answer, scores.get(answer.key), secret) for answer in answers]
+    # Levels come last, by column, since units may use different rubrics.
+    used = sorted({answer.rubric for answer, _, _ in rows})
+    columns = [(rubrics[name], criterion) for name in used for criterion in rubrics[name].criteria]
+    head = [WHO[bool(secret)], *FIXED, *(_head(*c) for c in columns), COMMENT, SHA256]
+    rows.sort(key=lambda row: (row[0].unit, row[0].question, row[1] is not None, row[2]))
+    body = [_cells(answer, score, who, columns) for answer, score, who in rows]
+    return "\ufeff" + table([head, *body])  # the mark by which spreadsheets know UTF-8
+
+
+def read_scores(
+    path: Path,
+    answers: Iterable[Answer],
+    questions: Mapping[str, Mapping[str, Rubric]],
+    students: Iterable[str],
+    secret: str = "",
+) -> tuple[list[Score], list[str]]:
+    """Read a filled sheet; return its scores and remarks on rows whose answer has changed since.
+
+    questions holds the rubric of each question, by unit. A row without any level is not scored
+    yet. Raises BadInput with the row's number for the first row at fault.
+    """
+    known = _known(students, secret)
+    current = {answer.key for answer in answers}
+    found: dict[tuple, Score] = {}
+    remarks = []
+    for where, row in read_rows(path, ("unit", "question", SHA256)):
+        score = _score(row, known, questions, where)
+        if score is None:
+            continue
+        if score.key in found:
+            raise BadInput(f"{where}: this answer is there twice: keep one row")
+        found[score.key] = score
+        if score.key not in current:
+            remarks.append(
+                f"{where}: the answer has changed since this sheet was written; the score stays "
+                "with the earlier answer, a new --sheet asks again"
+            )
+    return list(found.values()), remarks
+
+
+def _known(students: Iterable[str], secret: str) -> dict[str, str]:
+    """Return the students by every word that may stand for them in a sheet."""
+    names = sorted(students)
+    known = {code_of(name, secret): name for name in names}
+    bare = [name.lstrip("0") for name in names]  # a spreadsheet takes 007 for 7
+    known |= {one: name for one, name in zip(bare, names, strict=True) if bare.count(one) == 1}
+    return known | {name: name for name in names}
+
+
+def _asked(unit: Unit, written: Written) -> str:
+    """Return the text of the cell before an answer, where its question stands."""
+    at = next(i for i, cell in enumerate(unit.cells) if cell.id == written.cell_id)
+    before = [cell.source for cell in unit.cells[:at] if cell.role == "text"]
+    return before[-1] if before else ""
+
+
+def _row(answer: Answer, score: Score | None, secret: str) -> tuple[Answer, Score | None, str]:
+    who = code_of(answer.student, secret) if secret else answer.student
+    return answer, score, who
+
+
+def _head(rubric: Rubric, criterion: Criterion) -> str:
+    """Return a column's head: its name on the first line, then what the levels stand for."""
+    levels = [f"{level}: {says}" for level, says in enumerate(criterion.levels)]
+    return "\n".join([_column(rubric, criterion), criterion.question, *levels])
+
+
+def _column(rubric: Rubric, criterion: Criterion) -> str:
+    return f"{rubric.name}/{criterion.name}"
+
+
+def _cells(answer: Answer, score: Score | None, who: str, columns: list) -> list:
+    given = {level.criterion: level.level for level in score.levels} if score else {}
+    levels = [
+        given.get(criterion.name, "") if rubric.name == answer.rubric else NOT_ASKED
+        for rubric, criterion in columns
+    ]
+    comment = score.comment if score else ""
+    texts = [answer.unit, answer.question, answer.asked, _shortened(answer.text)]
+    return [who, *texts, *levels, comment, answer.key[-1]]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LONGEST_CELL:
+        return text
+    return f"{text[:LONGEST_CELL]}\n[cut here: the whole answer is in the notebook]"
+
+
+def _score(row: dict, known: dict, questions: Mapping, where: str) -> Score | None:
+    student = _student(row, known, where)
+    unit, question = row["unit"], row["question"]
+    rubric = questions.get(unit, {}).get(question)
+    if rubric is None:
+        raise BadInput(f"{where}: there is no question '{question}' in a unit '{unit}'")
+    if not HEX.fullmatch(row[SHA256]):
+        raise BadInput(f"{where}: {SHA256} was changed: leave that column as it was written")
+    texts = [_level_text(row, rubric, criterion, where) for criterion in rubric.criteria]
+    if not any(texts):
+        return None
+    levels = tuple(
+        _level(text, _column(rubric, criterion), criterion, where)
+        for text, criterion in zip(texts, rubric.criteria, strict=True)
+    )
+    return Score(student, unit, question, row[SHA256], levels, row.get(COMMENT, ""))
+
+
+def _student(row: dict, known: dict, where: str) -> str:
+    who = next((row[column] for column in WHO if column in row), None)
+    if who is None:
+        raise BadInput(f"{where}: no column 'student' or 'code': the head needs one")
+    if who not in known:
+        raise BadInput(f"{where}: there is no student '{who}' in this class: correct the name")
+    return known[who]
+
+
+def _level_text(row: dict, rubric: Rubric, criterion: Criterion, where: str) -> str:
+    column = _column(rubric, criterion)
+    if column not in row:
+        raise BadInput(f"{where}: no column '{column}': write the sheet anew with --sheet")
+    return row[column]
+
+
+def _level(text: str, column: str, criterion: Criterion, where: str) -> Level:
+    if not text:
+        raise BadInput(f"{where}: '{column}' is empty: give a level from 0 to {criterion.top}")
+    level = _number(text)
+    if level is None or not 0 <= level <= criterion.top:
+        raise BadInput(f"{where}: '{column}' is '{text}': give a level from 0 to {criterion.top}")
+    says = criterion.levels[level]
+    return Level(criterion.name, criterion.question, level, criterion.top, says)
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number as a spreadsheet may write it, such as 2 or 2.0 or 2,0."""
+    return int(text[0]) if re.fullmatch(r"[0-9]([.,]0+)?", text) else None

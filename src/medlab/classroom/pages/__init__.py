@@ -1,0 +1,4 @@
+"""HTML pages and tables for people: feedback, item analysis, similarity.
+
+A page is an end: nothing in medlab reads one.
+"""

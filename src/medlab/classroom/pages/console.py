@@ -1,0 +1,88 @@
+"""A class on the terminal: a progress bar with the time left, then the grades as a table."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from medlab.classroom.gradebook.lateness import Lateness
+from medlab.classroom.results import GRADED, Grade
+
+COLUMNS = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+FIRST = "the course's own solutions go first"
+
+Tell = Callable[[int, int, Grade], None]  # done, total, the newest grade
+
+
+def with_progress(graded: Generator[tuple[int, Grade], None, None]) -> list[Grade]:
+    """Consume grades behind a progress bar; where no terminal is, behind one line for each."""
+    grades: list[Grade] = []
+    console = Console(stderr=True)
+    told = _bar(console) if console.is_terminal else _lines(console)
+    # Closing, so that grades.csv is written also when a person stops the run.
+    with told as tell, closing(graded):
+        for left, grade in graded:
+            grades.append(grade)
+            tell(len(grades), len(grades) + left, grade)
+    return sorted(grades, key=lambda grade: (grade.student, grade.unit, grade.file))
+
+
+def print_grades(
+    grades: list[Grade], lateness: Mapping[tuple[str, str], Lateness] | None = None
+) -> None:
+    """Print one row for each submission, and what needs a person's eye.
+
+    With lateness, the score that is left stands beside the machine's, and why below.
+    """
+    table = Table("student", "unit", "score", "max", "status", "seconds")
+    late = [lateness.get((grade.student, grade.unit)) for grade in grades] if lateness else []
+    if any(late):
+        table.add_column("after lateness")
+    for grade, found in itertools.zip_longest(grades, late):
+        table.add_row(
+            Text(grade.student),
+            Text(grade.unit or grade.file),
+            f"{grade.score:g}",
+            f"{grade.max:g}",
+            Text(grade.status, style="" if grade.status == GRADED else "bold"),
+            f"{grade.seconds:.1f}",
+            *([f"{found.reduced(grade.score):g}" if found else ""] if any(late) else []),
+        )
+    console = Console()
+    console.print(table)
+    for grade in grades:
+        if grade.message:
+            _plain(console, f"{grade.student}, {grade.file}: {grade.message}")
+    for found in filter(None, late):
+        if found.keeps < 100:
+            _plain(console, f"{found.student}, {found.unit}: {found.reason}")
+    counts = Counter(grade.status for grade in grades)
+    told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    _plain(console, f"{len(grades)} rows: {told}")
+
+
+@contextmanager
+def _bar(console: Console) -> Generator[Tell, None, None]:
+    with Progress(*COLUMNS, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(FIRST, total=None)
+        yield lambda done, total, grade: bar.update(
+            task, total=total, completed=done, description=grade.student
+        )
+
+
+@contextmanager
+def _lines(console: Console) -> Generator[Tell, None, None]:
+    yield lambda done, total, grade: _plain(
+        console,
+        f"{done} of {total}: {grade.student}, {grade.unit or grade.file}: "
+        f"{grade.score:g} of {grade.max:g}, {grade.status}",
+    )
+
+
+def _plain(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

@@ -1,0 +1,156 @@
+"""The referee: hidden tests, run in the grader's process against the learner's kernel."""
+
+import hashlib
+import hmac
+import time
+import warnings
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+
+from medlab.classroom.referee.proxy import LearnerError, LearnerProxy, close, error_from
+from medlab.course.unit import HiddenTest, Unit
+from medlab.errors import BadInput
+from medlab.sandbox.kernel import KernelDied, OutOfTime
+
+PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
+ERROR, TIMEOUT, KILLED, AWAITED = "error", "timeout", "killed", "awaits a person"
+LONGEST_MESSAGE = 400
+BAD_INPUT = BadInput.__name__  # what medlab refuses: it says all itself, such as a line of C
+
+
+@dataclass
+class TestResult:
+    """What one hidden test found."""
+
+    about: str
+    points: int
+    max: int
+    status: str
+    message: str  # for the learner, one line
+    seconds: float = field(default=0.0, compare=False)  # of wall-clock time; no part of the grade
+
+
+@dataclass
+class ExerciseResult:
+    """What an exercise, or a written answer, scored."""
+
+    name: str
+    kind: str  # exercise or written
+    points: int | None  # None until a person has scored it
+    max: int
+    status: str
+    message: str
+    tests: list[TestResult] = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+class Referee:
+    """Judge one sitting of a unit."""
+
+    def __init__(self, unit: Unit, key: bytes):
+        """Keep the unit's tests; key makes the sitting's random numbers."""
+        self._unit = unit
+        self._key = key
+        self._setup: dict | None = None
+
+    def judge(self, test: HiddenTest, learner: LearnerProxy) -> TestResult:
+        """Run one hidden test; whatever the learner's code does is a result, never an exception."""
+        started = time.perf_counter()
+        result = self._judged(test, learner)
+        return replace(result, seconds=round(time.perf_counter() - started, 3))
+
+    def _judged(self, test: HiddenTest, learner: LearnerProxy) -> TestResult:
+        try:
+            self._run(test, learner)
+        except AssertionError as error:
+            return _lost(test, FAILED, str(error))
+        except LearnerError as error:
+            return _raised(test, error)
+        except OutOfTime as error:
+            return _lost(test, TIMEOUT, str(error))
+        except KernelDied:
+            return _lost(test, KILLED, "the kernel died while this ran")
+        except Exception as error:
+            # The test tripped over what came back: that is the answer's fault, the solution passes.
+            return _lost(test, FAILED, f"the test cannot use what came back ({_unusable(error)})")
+        return TestResult(test.about, test.points, test.points, PASSED, "")
+
+    def _run(self, test: HiddenTest, learner: LearnerProxy) -> None:
+        namespace = dict(self._shared())
+        namespace |= {"learner": learner, "rng": self._rng(test)}
+        with warnings.catch_warnings():
+            # A test makes odd files on purpose; libraries' remarks about them help nobody here.
+            warnings.simplefilter("ignore")
+            exec(_compiled(test.source, test.line, self._unit), namespace)
+
+    def _shared(self) -> dict:
+        """Return the names that all hidden tests share, from the unit's hidden setup cell."""
+        if self._setup is None:
+            names = {"close": close, "error_from": error_from, "__name__": "hidden"}
+            exec(_compiled(self._unit.hidden_setup, 0, self._unit), names)
+            self._setup = names
+        return self._setup
+
+    def _rng(self, test: HiddenTest) -> np.random.Generator:
+        """Return numbers that depend on the sitting and the test, not on what ran before."""
+        return np.random.default_rng(number(self._key, f"{test.exercise}/{test.number}"))
+
+
+def sitting_key(secret: str, slug: str, student: str, seed: int) -> bytes:
+    """Return the key of one student's sitting: nobody without the secret can foresee it."""
+    return hmac.digest(secret.encode(), f"{slug}/{student}/{seed}".encode(), "sha256")
+
+
+def number(key: bytes, what: str) -> int:
+    """Return a repeatable 63-bit number for a purpose."""
+    return int.from_bytes(hmac.digest(key, what.encode(), hashlib.sha256)[:8], "big") >> 1
+
+
+def summarise(name: str, points: int, tests: list[TestResult], trouble: str = "") -> ExerciseResult:
+    """Add up an exercise's tests; trouble is what its own cell raised, if it did."""
+    lost = [test for test in tests if test.status != PASSED]
+    status, message = (lost[0].status, lost[0].message) if lost else (PASSED, "")
+    if lost and trouble and "is not defined" in message:
+        status, message = ERROR, trouble
+    scored = sum(test.points for test in tests)
+    return ExerciseResult(name, "exercise", scored, points, status, message, tests)
+
+
+def not_attempted(name: str, points: int, kind: str = "exercise") -> ExerciseResult:
+    """Return the result of an untouched exercise."""
+    return ExerciseResult(name, kind, 0, points, NOT_ATTEMPTED, "")
+
+
+def _compiled(source: str, line: int, unit: Unit):
+    """Compile so that an author's traceback points into the unit's file."""
+    return compile("\n" * line + source, str(unit.entry.source), "exec")
+
+
+def _raised(test: HiddenTest, error: LearnerError) -> TestResult:
+    if error.kind == "NotImplementedError":
+        return _lost(test, NOT_ATTEMPTED, "it still raises NotImplementedError")
+    if error.kind == BAD_INPUT:
+        return _lost(test, ERROR, error.message)
+    where = f" in {error.function}, line {error.line}" if error.line else ""
+    return _lost(test, ERROR, f"your code raised {error.kind}{where}: {error.message}")
+
+
+def _lost(test: HiddenTest, status: str, message: str) -> TestResult:
+    return TestResult(test.about, 0, test.points, status, _trim(message))
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _unusable(error: Exception) -> str:
+    missing = "; is a `return` missing?" if "NoneType" in str(error) else ""
+    return _one_line(error) + missing
+
+
+def _trim(message: str) -> str:
+    line = " ".join(str(message).split())
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"

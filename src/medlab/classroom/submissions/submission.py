@@ -1,0 +1,200 @@
+"""Submissions: found, read with distrust, and put back into the course's own notebook."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from medlab.text import encodable
+from medlab.course.audience import LEARNER, notebook
+from medlab.course.unit import Unit
+from medlab.errors import BadInput
+
+LARGEST = 50_000_000  # bytes of a notebook file
+ANSWERS = ("exercise-", "written-")
+
+
+class Unreadable(Exception):
+    """A file that is no notebook; the message says what it is and what to do."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is believed of a learner's cell: its id, its type and its text."""
+
+    id: str
+    grade_id: str  # nbgrader's name for it, which survives editors that make new ids
+    cell_type: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One notebook of one student, or what is wrong with it."""
+
+    student: str
+    path: Path
+    slug: str = ""
+    sha256: str = ""
+    cells: tuple[Cell, ...] = ()
+    problem: str = ""  # a status such as 'not a notebook'; empty if it can be graded
+    message: str = ""
+
+
+@dataclass
+class RestoredNotebook:
+    """The course's notebook with a learner's answers, and what had to be put back."""
+
+    notebook: NotebookNode
+    added: set[str] = field(default_factory=set)  # ids of the learner's own cells
+    notes: list[str] = field(default_factory=list)
+
+
+def find_submissions(folder: Path) -> Iterator[Submission]:
+    """Yield the notebooks at folder/<student>/*.ipynb in order; raise BadInput without students."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder: name the one that holds <student>/*.ipynb")
+    students = _students(folder)
+    if not students:
+        raise BadInput(f"{folder} holds no student folders: expected <student>/*.ipynb")
+    for student in students:
+        if student.is_symlink():
+            told = "a link to another folder: hand in the notebook itself"
+            yield Submission(student.name, student, problem="not a notebook", message=told)
+            continue
+        # macOS leaves "._name.ipynb" beside a notebook: hidden files are nobody's answer.
+        paths = sorted(p for p in student.glob("*.ipynb") if not p.name.startswith("."))
+        if not paths:
+            yield Submission(student.name, student, problem="empty", message="no notebook here")
+        for path in paths:
+            yield read_submission(path, student.name)
+
+
+def _students(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be read ({error.strerror}): change its rights") from None
+
+
+def read_submission(path: Path, student: str) -> Submission:
+    """Read one file; a file that is no notebook is a submission with a problem."""
+    try:
+        raw = _read_bytes(path)
+        slug, cells = _parse(raw)
+    except Unreadable as error:
+        return Submission(student, path, problem="not a notebook", message=str(error))
+    return Submission(student, path, slug, hashlib.sha256(raw).hexdigest(), cells)
+
+
+def restore(unit: Unit, cells: tuple[Cell, ...]) -> RestoredNotebook:
+    """Put a learner's answers and added cells into the course's own notebook."""
+    return put_back(notebook(unit, LEARNER), cells)
+
+
+def put_back(made: NotebookNode, cells: tuple[Cell, ...]) -> RestoredNotebook:
+    """Put a learner's answers and added cells into a released notebook, which this changes.
+
+    Only the text of exercise and written cells, matched by id, and cells with unknown ids are the
+    learner's; everything else comes from the course. An added cell keeps its place behind the
+    course's cell that it followed.
+    """
+    restored = RestoredNotebook(made)
+    known = {cell.id: cell for cell in restored.notebook.cells}
+    ids = {cell.id for cell in cells}
+    added: dict[str, list[NotebookNode]] = {}
+    seen: set[str] = set()
+    behind = ""
+    for cell in cells:
+        # A copy carries the grade_id of a cell that is still there: it is a cell of their own.
+        name = cell.grade_id if cell.grade_id not in ids and cell.id not in known else cell.id
+        if name in known:
+            _take(cell.source, known[name], name in seen, restored.notes)
+            seen.add(name)
+            behind = name
+        else:
+            added.setdefault(behind, []).append(_own(cell, len(restored.added)))
+            restored.added.add(added[behind][-1].id)
+    restored.notes += [f"cell '{i}' was missing and was put back" for i in known if i not in seen]
+    course_cells = restored.notebook.cells
+    restored.notebook.cells = added.get("", []) + [
+        one for cell in course_cells for one in (cell, *added.get(cell.id, []))
+    ]
+    return restored
+
+
+def is_untouched(source: str, stub: str) -> bool:
+    """Tell whether an answer is still what was released, but for layout and comments."""
+    try:
+        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(stub))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source.split() == stub.split()
+
+
+def _take(source: str, course_cell: NotebookNode, again: bool, notes: list[str]) -> None:
+    """Take over an answer; note an edit that is not taken over."""
+    if again:
+        notes.append(f"cell '{course_cell.id}' is there twice: the first one counts")
+    elif course_cell.id.startswith(ANSWERS):
+        course_cell.source = source
+    elif source.strip() != course_cell.source.strip():
+        notes.append(f"cell '{course_cell.id}' was edited and was put back")
+
+
+def _own(cell: Cell, number: int) -> NotebookNode:
+    make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+    return make(cell.source, id=f"added-{number}", metadata={"medlab": {"added": True}})
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise Unreadable("a link or a special file: hand in the notebook itself")
+        if path.stat().st_size > LARGEST:
+            raise Unreadable(f"larger than {LARGEST // 1_000_000} MB: clear the outputs and save")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from None
+
+
+def _parse(raw: bytes) -> tuple[str, tuple[Cell, ...]]:
+    if not raw.strip():
+        raise Unreadable("the file is empty: save the notebook and hand it in again")
+    try:
+        made = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Unreadable("not JSON: save it as a notebook (.ipynb)") from None
+    if not isinstance(made, dict) or not isinstance(made.get("cells"), list):
+        raise Unreadable("JSON, but not a notebook of format 4: save it with JupyterLab")
+    return slug_of(made), tuple(read_cell(cell) for cell in made["cells"] if isinstance(cell, dict))
+
+
+def slug_of(made: dict) -> str:
+    """Return the unit that a notebook's metadata names, or an empty text."""
+    medlab = _mapping(_mapping(made.get("metadata")).get("medlab"))
+    slug = medlab.get("slug")
+    return slug if isinstance(slug, str) else ""
+
+
+def read_cell(cell: dict) -> Cell:
+    """Take from a stored cell what is believed of it, whatever else it holds."""
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    nbgrader = _mapping(_mapping(cell.get("metadata")).get("nbgrader"))
+    return Cell(
+        id=str(cell.get("id") or ""),
+        grade_id=str(nbgrader.get("grade_id") or ""),
+        cell_type=str(cell.get("cell_type")),
+        # Half a surrogate pair, which JSON can spell, fits no kernel and no file.
+        source=encodable(source) if isinstance(source, str) else "",
+    )
+
+
+def _mapping(value: object) -> dict:
+    return value if isinstance(value, dict) else {}

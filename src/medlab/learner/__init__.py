@@ -1,1 +1,0 @@
-"""What a learner's notebook uses: checks, hints, progress, views."""

@@ -1,0 +1,4 @@
+"""What a learner's notebook uses: `%%check`, hints, progress, views.
+
+Not grading: visible checks give no points.
+"""

@@ -1,0 +1,226 @@
+"""Warm kernels: the provisioner that has a parent fork them, and the parents themselves."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from jupyter_client.provisioning import LocalProvisioner
+from traitlets import Dict, Unicode
+
+from medlab.files import folder_for_sockets
+
+START_SECONDS = 120  # for a parent to import its libraries
+READY_SECONDS = 30  # for a kernel to bind its sockets
+# A forked kernel shows its parent's first environment in /proc: nothing secret may be in it.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
+
+
+class ForkError(RuntimeError):
+    """A parent or a kernel could not be started."""
+
+
+class ForkServerGone(ForkError):
+    """The warm parent has ended: another one may do."""
+
+
+class ForkServer:
+    """One warm parent process and the address at which it forks."""
+
+    def __init__(self, libraries: tuple[str, ...]):
+        self._folder = folder_for_sockets()
+        self.address = str(Path(self._folder.name, "socket"))
+        # -P: no module is taken from the working folder, where submissions may lie.
+        module = [sys.executable, "-P", "-m", "medlab.sandbox.fork_server"]
+        self._process = subprocess.Popen(
+            [*module, self.address, *libraries],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            env=self._environment(),
+        )
+        self.missing = self._wait_until_warm()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the parent; kernels that it forked go on until they are stopped."""
+        self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def _environment(self) -> dict[str, str]:
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        # Imports of torch make this folder; otherwise it would stay behind.
+        return passed_on | {"TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name, "torch"))}
+
+    def _wait_until_warm(self) -> list[str]:
+        """Return the libraries that are not installed; raise ForkError if it is not fit to fork."""
+        ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
+        told = json.loads((ready and self._process.stdout.readline()) or "{}")
+        if told.get("ready") and told["threads"] == 1:
+            return told["missing"]
+        self.stop()
+        if told:
+            raise ForkError(f"a library starts threads ({told['threads']}): it cannot be forked")
+        raise ForkError("the warm parent did not start")
+
+
+class ForkServers:
+    """The warm parents of this process, one for each set of libraries, started when needed."""
+
+    def __init__(self):
+        self._by_set: dict[tuple[str, ...], ForkServer] = {}
+        self._unfit: dict[tuple[str, ...], ForkError] = {}  # not tried again for each kernel
+        self._lock = threading.Lock()
+
+    def address(self, libraries: tuple[str, ...]) -> str:
+        """Return where kernels with these libraries are forked, by a new parent if one has died.
+
+        Raises ForkError if there can be none.
+        """
+        with self._lock:
+            if libraries in self._unfit:
+                raise self._unfit[libraries]
+            parent = self._by_set.get(libraries)
+            if parent is not None and parent.alive:
+                return parent.address
+            if parent is not None:
+                parent.stop()
+            self._by_set.pop(libraries, None)
+            parent = self._by_set[libraries] = self._start(libraries)
+            return parent.address
+
+    def _start(self, libraries: tuple[str, ...]) -> ForkServer:
+        try:
+            return ForkServer(libraries)
+        except ForkError as error:
+            self._unfit[libraries] = error
+            raise
+
+    def stop(self) -> None:
+        with self._lock:
+            while self._by_set:
+                self._by_set.popitem()[1].stop()
+
+
+class ForkedKernel:
+    """A kernel that a warm parent forked, with as much of Popen's face as jupyter_client uses."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, address: str, request: dict):
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._unread = b""
+        self._returncode: int | None = None
+        try:
+            self._ask(address, request)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _ask(self, address: str, request: dict) -> None:
+        """Have a kernel forked and wait until it is ready; raise ForkError if it does not come."""
+        try:
+            self._connection.connect(address)
+            self._connection.sendall((json.dumps(request) + "\n").encode())
+        except OSError as error:
+            raise ForkServerGone(f"the warm parent is gone ({error.strerror})") from None
+        told = self._next(READY_SECONDS)
+        if told is None:
+            raise ForkError("the kernel did not start in time")
+        if not told:
+            raise ForkServerGone("the warm parent ended before the kernel was there")
+        if not told.get("ready"):
+            raise ForkError(told.get("failed", "the kernel did not start"))
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the kernel lives."""
+        if self._returncode is None:
+            told = self._next(0)
+            if told is not None:
+                self._returncode = told.get("exit", -signal.SIGKILL)
+        return self._returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raise TimeoutExpired if it does not come."""
+        told = self._next(timeout) if self._returncode is None else {}
+        if told is None:
+            raise subprocess.TimeoutExpired("kernel", timeout)
+        if self._returncode is None:
+            self._returncode = told.get("exit", -signal.SIGKILL)
+        return self._returncode
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.sendall(f"{int(number)}\n".encode())
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    terminate = kill
+
+    def close(self) -> None:
+        """Let go of the kernel, which ends it if it still lives."""
+        self._connection.close()
+
+    def _next(self, seconds: float | None) -> dict | None:
+        """Return what the keeper tells next; {} once it is gone, None if nothing comes in time."""
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([self._connection], [], [], seconds)
+            if not ready:
+                return None
+            more = self._receive()
+            if not more:
+                return {}
+            self._unread += more
+        line, _, self._unread = self._unread.partition(b"\n")
+        return json.loads(line)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._connection.recv(65536)
+        except OSError:
+            return b""
+
+
+class ForkProvisioner(LocalProvisioner):
+    """Have a warm parent fork the kernel (entry point `medlab-warm`)."""
+
+    address = Unicode(config=True, help="Where the warm parent listens.")
+    request = Dict(config=True, help="What to tell the keeper, but for the connection file.")
+
+    async def launch_kernel(self, cmd: list[str], **kwargs) -> dict:
+        """Fork instead of running cmd; the connection info is the manager's."""
+        # The jail's user is another one; the folder that holds the file is the grader's alone.
+        os.chmod(self.parent.connection_file, 0o644)
+        request = self.request | {
+            "connection_file": self.parent.connection_file,
+            "environment": kwargs["env"],
+        }
+        self.process = ForkedKernel(self.address, request)
+        self.pid = self.pgid = None
+        return self.connection_info
+
+    async def cleanup(self, restart: bool = False) -> None:
+        if self.process is not None:
+            self.process.close()
+        await super().cleanup(restart)
+
+
+def is_possible() -> bool:
+    """Tell whether this system can fork a process safely and watch it."""
+    return hasattr(os, "memfd_create") and hasattr(os, "pidfd_open")

@@ -1,0 +1,200 @@
+"""Where a learner's kernel lives: in namespaces, in bubblewrap, or under limits alone."""
+
+import atexit
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medlab.errors import BadInput
+from medlab.sandbox import fork_client, namespaces
+from medlab.sandbox.namespaces import HOME, Allowance
+
+NAMESPACES, BUBBLEWRAP, LIMITS, AUTO = "namespaces", "bubblewrap", "limits", "auto"
+KINDS = (AUTO, NAMESPACES, BUBBLEWRAP, LIMITS)
+PROBE_SECONDS = 20
+# What each kind leaves open, for the report and for `--jail limits`.
+LEAVES_OPEN = {
+    NAMESPACES: "holes in the Linux kernel itself",
+    BUBBLEWRAP: "holes in the Linux kernel itself; kernels start cold",
+    LIMITS: "reading and writing whatever the user who grades can, and the network",
+}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a kernel's caller gives it besides Python and medlab."""
+
+    readable: tuple[str, ...] = ()  # paths outside, shown read-only
+    environment: tuple[tuple[str, str], ...] = ()
+    preloaded: tuple[str, ...] = ()  # modules that a fork server imports for every kernel
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """How kernels are started: the level, what it allows and shows, and a fork server's address."""
+
+    kind: str = LIMITS
+    allowance: Allowance = field(default_factory=Allowance)
+    address: str = ""  # needed for namespaces; elsewhere kernels start cold
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+    def __post_init__(self):
+        if (self.kind == NAMESPACES) != bool(self.address):
+            raise ValueError("namespaces, and nothing else, need a warm parent's address")
+
+    def command(self, sockets: Path) -> list[str]:
+        """Return the command of a cold kernel."""
+        kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        if sys.platform == "win32":  # which has neither limits nor exec
+            return kernel
+        limited = [*_module("limited"), self._allowance(), self.kind, *kernel]
+        if self.kind != BUBBLEWRAP:
+            return limited
+        watched = [*_module("memory_watch"), self._allowance(), str(sockets)]
+        # In there the grader is not to be seen, which would look as if it were gone.
+        alone = "--IPKernelApp.parent_handle=0"
+        shown = self.surroundings.readable
+        return [*watched, *_bubblewrap(sockets, self.allowance, shown), *limited, alone]
+
+    def request(self, folder: Path) -> dict:
+        """Return what a warm parent's keeper is told about a kernel."""
+        work = HOME / "work" if self.kind == NAMESPACES else folder / "work"
+        return {
+            "folder": str(folder),
+            "work": str(work),
+            "jail": self.kind,
+            "allowance": self.allowance.as_dict(),
+            "readable": list(self.surroundings.readable),
+            "number": int.from_bytes(os.urandom(4), "big"),
+        }
+
+    def home(self, folder: Path) -> Path:
+        """Return the home folder as the kernel sees it."""
+        return folder / "home" if self.kind == LIMITS else HOME / "home"
+
+    def _allowance(self) -> str:
+        return json.dumps(self.allowance.as_dict())
+
+
+def choose(kind: str = AUTO) -> str:
+    """Return the kind of jail to use; 'auto' is the strongest that works here.
+
+    Raises BadInput if the kind asked for does not work, or if none does: 'limits' must be named.
+    """
+    if kind not in KINDS:
+        raise BadInput(f"there is no jail '{kind}': choose one of {', '.join(KINDS)}")
+    if kind == LIMITS:
+        return kind
+    problems = {}
+    for candidate in (NAMESPACES, BUBBLEWRAP) if kind == AUTO else (kind,):
+        problems[candidate] = problem_with(candidate)
+        if not problems[candidate]:
+            return candidate
+    told = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+    raise BadInput(
+        f"no jail can be built here ({told}): install bubblewrap, grade in a container "
+        f"(CONTRIBUTING.md), or say --jail limits, which leaves open {LEAVES_OPEN[LIMITS]}"
+    )
+
+
+@functools.cache
+def problem_with(kind: str) -> str:
+    """Try to build a jail of this kind; return why it does not work, or an empty text."""
+    if kind == NAMESPACES:
+        if not fork_client.is_possible():
+            return "this system has no namespaces of Linux"
+        return _try(_module("namespaces"))
+    if shutil.which("bwrap") is None:
+        return "bwrap is not installed"
+    if os.geteuid() == 0:
+        return "in bubblewrap root stays root, whom no limit on processes stops"
+    with tempfile.TemporaryDirectory() as folder:
+        limited = [*_module("limited"), json.dumps(Allowance().as_dict()), BUBBLEWRAP]
+        jailed = _bubblewrap(Path(folder), Allowance())
+        return _try([*jailed, *limited, sys.executable, "-c", "pass"])
+
+
+def isolate(
+    kind: str, libraries: tuple[str, ...] = (), surroundings: Surroundings | None = None
+) -> Isolation:
+    """Return isolation for kernels that will import these libraries, with a fork server if it can.
+
+    Fork servers live as long as this process; one that died is replaced. Raises BadInput if none
+    can be started.
+    """
+    surroundings = surroundings or Surroundings()
+    if kind != NAMESPACES:
+        return Isolation(kind, surroundings=surroundings)
+    try:
+        address = _address(surroundings.preloaded, libraries)
+        return Isolation(kind, address=address, surroundings=surroundings)
+    except (fork_client.ForkError, OSError) as error:
+        raise BadInput(f"no kernel can be forked here: {error}: try --jail bubblewrap") from None
+
+
+def _address(preloaded: tuple[str, ...], libraries: tuple[str, ...]) -> str:
+    """Return a fork server's address; one without libraries where they cannot be forked."""
+    try:
+        return _fork_servers().address((*preloaded, *libraries))
+    except fork_client.ForkError:
+        if not libraries:
+            raise
+        return _fork_servers().address(preloaded)
+
+
+@functools.cache
+def _fork_servers() -> fork_client.ForkServers:
+    servers = fork_client.ForkServers()
+    atexit.register(servers.stop)
+    return servers
+
+
+def _try(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or ["it failed"])[-1]
+
+
+def _module(name: str) -> list[str]:
+    """Return the command of one of these modules; -P: none is taken from the working folder."""
+    return [sys.executable, "-P", "-m", f"medlab.sandbox.{name}"]
+
+
+def _bubblewrap(sockets: Path, allowance: Allowance, readable: Iterable[str] = ()) -> list[str]:
+    """Return bwrap and its options for a jail like the one of namespaces."""
+    options = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    # The writable folders first: what must be readable may lie in one of them.
+    for folder in ("/tmp", "/learner", "/dev/shm"):
+        options += ["--size", str(allowance.disk_bytes), "--tmpfs", folder]
+    for path in namespaces.readable_paths(readable):
+        if os.path.islink(path):
+            options += ["--symlink", os.readlink(path), path]
+        else:
+            options += ["--ro-bind", path, path]
+    options += ["--dir", "/learner/work", "--dir", "/learner/home"]
+    return [*options, "--bind", str(sockets), str(sockets), "--chdir", "/learner/work", "--"]
+
+
+def main() -> None:
+    """Print the strongest jail that works here, or 'limits' and, on stderr, why it must do."""
+    try:
+        print(choose(AUTO))
+    except BadInput as problem:
+        print(f"medlab: {problem}", file=sys.stderr)
+        print(LIMITS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""A jail of Linux namespaces for one kernel: what it sees, what it may use, who it is.
+
+A kernel in it has its own processes (it is process 1), no network, its own user id, and a file
+system put together from an allow-list: Python and its libraries, read-only, and an empty, small,
+writable part in memory. The course, other submissions and the gradebook are not in it.
+
+It is not a virtual machine: a hole in the Linux kernel is a hole in the jail.
+"""
+
+import contextlib
+import os
+import signal
+import site
+import sys
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medlab.files import folder_for_sockets
+from medlab.sandbox import linux, seccomp
+
+# User ids that nobody else is known to use. In systemd's table 60578 to 61183 are unused (the ids
+# after them go to services with DynamicUser=). Of 60000 to 64999, which Debian's policy (section
+# 9.2.2) keeps for packages, none of these is given out as of base-passwd 3.6.1. They are below
+# 65,536, so that a container with so many ids has them. Two kernels at a time may get the same
+# one: they then share no more than the count of processes that RLIMIT_NPROC looks at.
+FIRST_UID, UIDS = 60_578, 606
+SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
+SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
+MORE_SETTINGS = ("/etc/fonts", "/etc/alternatives", "/etc/mime.types")
+# Of a folder that Python is installed in: not all of it, since it may be the course's own.
+PYTHON = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")
+DEVICES = ("null", "zero", "full", "random", "urandom")
+HOME = Path("/learner")
+NAMESPACES = (
+    linux.CLONE_NEWNS
+    | linux.CLONE_NEWPID
+    | linux.CLONE_NEWNET
+    | linux.CLONE_NEWIPC
+    | linux.CLONE_NEWUTS
+    | linux.CLONE_NEWCGROUP
+)
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a jailed kernel may use."""
+
+    memory_bytes: int = 2_000_000_000  # more than what it was forked with
+    disk_bytes: int = 256_000_000  # in each of its writable folders, which are in memory
+    files: int = 20_000  # in each of its writable folders
+    file_bytes: int = 200_000_000
+    processes: int = 64  # and threads
+    cpu_seconds: int = 1_800
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def enter_namespaces() -> None:
+    """Give this process namespaces of its own, with a user namespace where it is not root."""
+    if os.geteuid() == 0:
+        linux.unshare(NAMESPACES)
+        return
+    outer_uid, outer_gid = os.geteuid(), os.getegid()
+    linux.unshare(linux.CLONE_NEWUSER | NAMESPACES)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{FIRST_UID} {outer_uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{FIRST_UID} {outer_gid} 1")
+
+
+def build_root(
+    new_root: Path, sockets: Path, allowance: Allowance, readable: Iterable[str] = ()
+) -> None:
+    """Put the jail's file system together in new_root, for `enter_root`.
+
+    sockets is a folder outside that stays writable until `close_sockets`; it has the same path in
+    the jail. readable names what a kernel may read besides Python and medlab.
+    """
+    linux.mount("none", Path("/"), flags=linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("tmpfs", new_root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,mode=755")
+    # The writable folders first: what must be readable may lie in one of them.
+    for folder in (Path("/tmp"), Path("/dev/shm"), HOME):
+        _at(new_root, folder).mkdir(parents=True, exist_ok=True)
+        size = f"size={allowance.disk_bytes},nr_inodes={allowance.files},mode=777"
+        linux.mount("tmpfs", _at(new_root, folder), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, size)
+    for path in readable_paths(readable):
+        _show(Path(path), new_root)
+    _make_devices(new_root)
+    _make_settings(new_root)
+    for folder in (HOME / "work", HOME / "home"):
+        _at(new_root, folder).mkdir()
+        _at(new_root, folder).chmod(0o777)
+    _bind(sockets, _at(new_root, sockets))
+    _at(new_root, Path("/proc")).mkdir()
+    linux.set_read_only(new_root, below=False)
+
+
+def close_sockets(sockets: Path) -> None:
+    """Make the sockets' folder read-only, once the kernel has bound its sockets there."""
+    linux.set_read_only(sockets)
+
+
+def enter_root(new_root: Path) -> None:
+    """Show the processes of this pid namespace and move into the root, with all who share it.
+
+    To be called by the namespace's first process. The old /proc must still be in sight, or an
+    ordinary user may not mount a new one.
+    """
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    linux.mount("proc", _at(new_root, Path("/proc")), "proc", flags)
+    linux.pivot_root(new_root)
+
+
+def limit(allowance: Allowance) -> None:
+    """Set the limits that the kernel enforces for each process."""
+    import resource  # not on every system that medlab runs on
+
+    limit_growth(allowance.memory_bytes)
+    for what, most in (
+        (resource.RLIMIT_FSIZE, allowance.file_bytes),
+        (resource.RLIMIT_NPROC, allowance.processes),
+        (resource.RLIMIT_CPU, allowance.cpu_seconds),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 1024),
+    ):
+        with contextlib.suppress(ValueError):  # a lower limit is set already
+            resource.setrlimit(what, (most, most))
+
+
+def limit_growth(most: int) -> None:
+    """Let this process ask for so many bytes more than it has."""
+    import resource
+
+    data = _own_bytes("VmData") + most
+    with contextlib.suppress(ValueError):  # a lower limit is set already
+        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+
+
+def become_nobody(number: int) -> None:
+    """Take a user id of the jail's own and give up every privilege; number picks the id."""
+    if os.geteuid() == 0:
+        uid = FIRST_UID + number % UIDS
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    linux.drop_capabilities()
+    # After the change of user, which resets both.
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    seccomp.apply()
+
+
+def memory_bytes(enough: int = 0) -> int:
+    """Return the memory of all processes that /proc shows, in bytes, without that of files.
+
+    Forked processes share pages; they are told apart, which costs time, only when the plain sum
+    is larger than enough.
+    """
+    folders = [folder for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    return memory_of(folders, enough)
+
+
+def memory_of(folders: list[Path], enough: int = 0) -> int:
+    """Return the memory of the processes of these folders of /proc, as memory_bytes."""
+    plain = sum(_plain_bytes(folder) for folder in folders)
+    if plain <= enough:
+        return plain
+    # A process can forbid the exact look; then it is charged for shared pages in full.
+    return sum(_exact_bytes(folder) or _plain_bytes(folder) for folder in folders)
+
+
+def _plain_bytes(folder: Path) -> int:
+    return _bytes_in(folder / "status", "RssAnon", "RssShmem", "VmSwap")
+
+
+def _exact_bytes(folder: Path) -> int:
+    return _bytes_in(folder / "smaps_rollup", "Pss_Anon", "Pss_Shmem", "SwapPss")
+
+
+def readable_paths(more: Iterable[str] = ()) -> list[str]:
+    """Return the paths outside that a kernel may read: system, Python, medlab, and more."""
+    own = Path(__file__).resolve().parents[1]
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    python = {str(Path(prefix, part)) for prefix in prefixes for part in PYTHON}
+    libraries = {
+        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+    if site.ENABLE_USER_SITE:
+        libraries.add(site.getusersitepackages())
+    wanted = [*SYSTEM, *SETTINGS, *MORE_SETTINGS, *sorted(python | libraries), str(own), *more]
+    kept: list[str] = []
+    for path in wanted:
+        inside = any(Path(path).is_relative_to(other) for other in kept)
+        if os.path.lexists(path) and not inside:
+            kept.append(path)
+    return kept
+
+
+def _show(path: Path, new_root: Path) -> None:
+    """Make a path of the outside readable in the jail; a link stays a link."""
+    target = _at(new_root, path)
+    if path.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(os.readlink(path))
+        return
+    _bind(path, target)
+    linux.set_read_only(target)
+
+
+def _bind(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        target.mkdir(exist_ok=True)
+    else:
+        target.touch()
+    linux.mount(str(path), target, flags=linux.MS_BIND | linux.MS_REC)
+
+
+def _make_devices(new_root: Path) -> None:
+    for name in DEVICES:
+        _bind(Path("/dev", name), _at(new_root, Path("/dev", name)))
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        _at(new_root, Path("/dev", name)).symlink_to(f"/proc/self/fd/{number}")
+    _at(new_root, Path("/dev/fd")).symlink_to("/proc/self/fd")
+
+
+def _make_settings(new_root: Path) -> None:
+    """Name every possible user 'learner', so that getpass and pwd find one."""
+    etc = _at(new_root, Path("/etc"))
+    etc.mkdir(exist_ok=True)
+    uids = range(FIRST_UID, FIRST_UID + UIDS) if os.geteuid() == 0 else [FIRST_UID]
+    lines = [f"learner:x:{uid}:{uid}::{HOME / 'home'}:/bin/sh\n" for uid in uids]
+    (etc / "passwd").write_text("".join(lines))
+    (etc / "group").write_text(f"learner:x:{FIRST_UID}:\n")
+
+
+def _at(new_root: Path, path: Path) -> Path:
+    return new_root / path.relative_to("/")
+
+
+def _own_bytes(name: str) -> int:
+    return _bytes_in(Path("/proc/self/status"), name)
+
+
+def _bytes_in(path: Path, *names: str) -> int:
+    """Return the sum of sizes that a file of /proc states in kB; 0 if the process is gone."""
+    with contextlib.suppress(OSError):
+        stated = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        return sum(int(stated.get(name, "0").split()[0]) * 1024 for name in names)
+    return 0
+
+
+def main() -> None:
+    """Build a jail and leave it: exit status 0 if this system allows that."""
+    with folder_for_sockets() as folder:
+        new_root, sockets = Path(folder, "root"), Path(folder, "sockets")
+        new_root.mkdir()
+        sockets.mkdir()
+        child = os.fork()
+        if child == 0:
+            _try_all(new_root, sockets)
+        _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _try_all(new_root: Path, sockets: Path) -> None:
+    """Do all that a kernel's start does, in a process that ends here."""
+    status = 1
+    try:
+        enter_namespaces()
+        build_root(new_root, sockets, Allowance())
+        first = os.fork()
+        if first == 0:
+            enter_root(new_root)
+            become_nobody(0)
+            os._exit(0)
+        _, ended = os.waitpid(first, 0)
+        close_sockets(sockets)
+        status = os.waitstatus_to_exitcode(ended)
+    except OSError as error:
+        print(error.strerror or error, file=sys.stderr)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
