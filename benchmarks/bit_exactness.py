@@ -17,7 +17,7 @@ from pathlib import Path
 from microcontroller_parts import equality, networks
 from record import RESULTS, record
 
-from medlab.edge import toolchain
+from medlab.edge.boards import toolchain
 
 INPUTS = 1000
 WHERE = {

@@ -20,13 +20,14 @@ import numpy as np
 from record import record
 
 from medlab.datasets import ecg
-from medlab.edge import boards, toolchain
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge" / "monitor"))
-import edge_oracle
-import monitor_runs as runs
+from tests.support import edge_oracle
+from tests.support import monitor_runs as runs
 
 BOARD, COUNT = "stm32f405", 1000
 NORMAL = frozenset("NLRej")

@@ -20,8 +20,9 @@ import numpy as np
 from microcontroller_parts import equality, networks
 from record import record
 
-from medlab.edge import boards, compile_model, toolchain
-from medlab.edge.graph import read_model
+from medlab.edge import boards, compile_model
+from medlab.edge.boards import toolchain
+from medlab.edge.compiler.tflite import read_model
 
 BOARDS = {"m4": "stm32f405", "m7": "stm32h7"}
 INPUTS = 20

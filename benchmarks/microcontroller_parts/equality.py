@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from medlab.edge import boards, compile_model, toolchain
+from medlab.edge import boards, compile_model
+from medlab.edge.boards import toolchain
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "edge"))
-from edge_oracle import TfliteMicro, on_this_machine
+from tests.support.edge_oracle import TfliteMicro, on_this_machine
 
 TESTS = Path(__file__).parents[2] / "tests" / "edge"
 NOISE = Path(__file__).with_name("noise.c")

@@ -9,7 +9,7 @@ import numpy as np
 from medlab.edge.boards import find_hardware_labs
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "edge"))
-import edge_models as making
+from tests.support import edge_models as making
 
 # As converters write them: what a ReLU gives starts at zero, which is the lowest of int8.
 SHORT = {"activation": making.RELU, "zero_point": -128}

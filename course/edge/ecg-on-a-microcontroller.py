@@ -1067,10 +1067,11 @@ plt.show()
 # print its four numbers on the serial port.
 
 # %% tags=["demonstration"]
-from medlab.edge import boards, toolchain
-from medlab.edge.compile import translate
-from medlab.edge.firmware import Firmware
-from medlab.edge.graph import read_model
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
+from medlab.edge.boards.firmware import Firmware
+from medlab.edge.compiler.compile import translate
+from medlab.edge.compiler.tflite import read_model
 
 MAIN = r"""
 #include "hal.h"

@@ -39,8 +39,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import yaml
 
-from medlab.edge import boards, toolchain
-from medlab.edge.firmware import Firmware
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
+from medlab.edge.boards.firmware import Firmware
 
 BOARD, ZIG = boards.load("stm32f405"), toolchain.find("zig")
 FOLDER = boards.find_hardware_labs() / "detective"
@@ -127,7 +128,8 @@ for first in range(6):
 import numpy as np
 import yaml
 
-from medlab.edge import apart, boards
+from medlab.edge import boards
+from medlab.edge.boards import apart
 from medlab.errors import BadInput
 
 FOLDER = boards.find_hardware_labs() / "detective"

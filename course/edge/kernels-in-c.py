@@ -42,8 +42,9 @@ SEED = 0
 import matplotlib.pyplot as plt
 import numpy as np
 
-from medlab.edge import boards, toolchain
-from medlab.edge.firmware import Firmware
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
+from medlab.edge.boards.firmware import Firmware
 
 BOARD, ZIG = boards.load("stm32f405"), toolchain.find("zig")
 FOLDER = boards.find_hardware_labs() / "kernels"
@@ -234,7 +235,8 @@ for case, got in zip(cases, results(run({"requantise.c": requantise_c()}, feed))
 # %% hidden="setup"
 import numpy as np
 
-from medlab.edge import apart, boards
+from medlab.edge import boards
+from medlab.edge.boards import apart
 from medlab.errors import BadInput
 
 FOLDER = boards.find_hardware_labs() / "kernels"

@@ -1985,7 +1985,7 @@ for name, logits in students.items():
 # %%
 def as_graph(network):
     """Return a quantised network as the compiler's own graph of tensors and operators."""
-    from medlab.edge.graph import Graph, Operator, Tensor
+    from medlab.edge.compiler.graph import Graph, Operator, Tensor
 
     tensors, operators = [], []
 
@@ -2018,7 +2018,9 @@ def as_graph(network):
 
 def on_the_board(network, films):
     """Return what the emulated board prints for films, instructions for each film, and flash."""
-    from medlab.edge import boards, compile, toolchain
+    from medlab.edge import boards
+    from medlab.edge.boards import toolchain
+    from medlab.edge.compiler import compile
 
     compiled = compile.translate(as_graph(network))
     board = boards.load("stm32f405")

@@ -41,8 +41,9 @@ SEED = 0
 import matplotlib.pyplot as plt
 import numpy as np
 
-from medlab.edge import boards, toolchain
-from medlab.edge.firmware import Firmware
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
+from medlab.edge.boards.firmware import Firmware
 from medlab.errors import BadInput
 
 plt.rcParams.update({"figure.dpi": 70, "font.size": 10})
@@ -641,7 +642,7 @@ got = on_the_core(firmware, twins, 6)
 assert got == "aabb--", f"equal priorities: the first in the table first, 'aabb--'; {got!r} came"
 
 # %% hidden="setup"
-from medlab.edge import apart
+from medlab.edge.boards import apart
 from medlab.errors import BadInput
 
 BUDGET = 15_000_000  # instructions; the longest run takes about 4,000,000

@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from medlab.edge import boards, toolchain
-from medlab.edge.firmware import Firmware
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
+from medlab.edge.boards.firmware import Firmware
 from medlab.errors import BadInput
 
 HERE = Path(__file__).resolve().parent

@@ -17,12 +17,13 @@ from medlab.sandbox.kernel import Kernel, Limits
 
 BUILD = """
 import os, resource
-from medlab.edge import boards, toolchain
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
 def built(text):
     compiler = toolchain.find("zig")
     return boards.load("stm32f405").build_text({"main.c": text}, compiler=compiler)
 def emulated(elf):
-    from medlab.edge.firmware import Firmware
+    from medlab.edge.boards.firmware import Firmware
     run = boards.load("stm32f405").run(Firmware.from_bytes(elf, "stm32f405"), budget=100_000)
     return [run.text, run.exit_status, run.instructions]
 def can_write():

@@ -7,7 +7,7 @@ from tests.support.probes import every_jail, report_of
 
 from medlab.classroom.surroundings import hardware_labs, surroundings
 from medlab.edge import boards
-from medlab.edge.firmware import Firmware
+from medlab.edge.boards.firmware import Firmware
 
 PROBE = Path(__file__).with_name("firmware_probe.py")
 

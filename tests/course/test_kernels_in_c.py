@@ -1,15 +1,13 @@
 """The unit kernels-in-c teaches tflite-micro's arithmetic: references and solution equal it."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from medlab.course import find_course, load_syllabus, load_unit
-from medlab.edge.fixed_point import quantise_multiplier
+from medlab.edge.compiler.fixed_point import quantise_multiplier
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "edge"))
 pytest.importorskip("tflite_micro")
 SIZES = [(1, 1, 1), (3, 4, 8), (7, 2, 5), (6, 6, 32)]
 
@@ -32,7 +30,7 @@ def given(unit):
 
 @pytest.fixture(scope="module")
 def micro():
-    from edge_oracle import TfliteMicro
+    from tests.support.edge_oracle import TfliteMicro
 
     running = TfliteMicro()
     yield running
@@ -46,7 +44,7 @@ def numbers_of(maker, tensor, kind):
 
 def layer_and_model(rng, height, width, channels):
     """A model of one depthwise layer, and the same layer as the unit writes it."""
-    from edge_models import Maker, depthwise
+    from tests.support.edge_models import Maker, depthwise
 
     maker = Maker((1, height, width, channels), 0.04, int(rng.integers(-128, 128)))
     depthwise(maker, rng, maker.input)

@@ -2,7 +2,6 @@
 
 import os
 import symtable
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from scipy.stats import binom, multinomial, norm
 from medlab.course import find_course, load_syllabus, load_unit
 
 ROOT = find_course(Path(__file__).parent)
-sys.path.insert(0, str(Path(__file__).parents[1] / "edge"))
 REAL = os.environ.get("MEDLAB_REALDATA", "")
 PLAIN = ("import tempfile", "def calibrate(", "class Net(", "def fold(", "def as_graph(")
 
@@ -32,7 +30,7 @@ def unit():
 @pytest.fixture(scope="module")
 def micro():
     pytest.importorskip("tflite_micro")
-    from edge_oracle import TfliteMicro
+    from tests.support.edge_oracle import TfliteMicro
 
     oracle = TfliteMicro()
     yield oracle
@@ -54,7 +52,7 @@ def float_layers(rng, sizes, relu=True, bias=1.0):
 
 def as_tflite(codes, made, side):
     """Write integer layers as a .tflite file."""
-    from edge_models import RELU, SAME, VALID, Maker
+    from tests.support.edge_models import RELU, SAME, VALID, Maker
 
     maker = Maker((1, side, side, made[0]["weights"].shape[3]), *codes[0])
     for layer, code in zip(made, codes[1:], strict=True):

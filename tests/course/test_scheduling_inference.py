@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medlab.course import find_course, load_syllabus, load_unit
-from medlab.edge import toolchain
+from medlab.edge.boards import toolchain
 
 ROOT = find_course(Path(__file__).parent)
 SLUG = "scheduling-inference"

@@ -1,15 +1,14 @@
-"""Models on microcontrollers: int8 .tflite files compiled to C, and boards that run it.
+"""Int8 models on microcontrollers: compiler/ turns .tflite files into C, boards/ runs it.
 
-Nothing heavy is imported here; `compile_model` and `Compiled` are loaded when they are asked for.
+It trains no networks, and runs none on phones or graphics cards.
 """
 
-import importlib
 from typing import Any
-
-_LATE = {"compile_model": "compile", "Compiled": "compile", "read_model": "graph"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        return getattr(importlib.import_module(f"medlab.edge.{_LATE[name]}"), name)
-    raise AttributeError(f"module 'medlab.edge' has no attribute '{name}'")
+    if name == "compile_model":  # loaded when asked for: it imports numpy
+        from medlab.edge.compiler.compile import compile_model
+
+        return compile_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -34,7 +34,8 @@ DEFAULT = "stm32f405"
 @board.command("list")
 def list_() -> None:
     """List the boards, and the compiler that would build for them."""
-    from medlab.edge import boards, toolchain
+    from medlab.edge import boards
+    from medlab.edge.boards import toolchain
 
     for name in boards.names():
         found = boards.load(name)
@@ -97,7 +98,7 @@ def profile(
     from rich.console import Console
     from rich.table import Table
 
-    from medlab.edge import profile as profiling
+    from medlab.edge.boards import profile as profiling
 
     done = _ran(app, name, feed, budget, toolchain, model, watch or (), follow_arena=True)
     done.check()
@@ -120,7 +121,7 @@ def flash(
     toolchain: Compiler = "",
 ) -> None:
     """Build an application, write it to the real board, and show what it says."""
-    from medlab.edge import flashing
+    from medlab.edge.boards import flashing
 
     found, firmware = _built(app, name, None, toolchain, model)
     chosen = flashing.plan(found, firmware, tool, must_be_there=not dry_run)
@@ -146,7 +147,8 @@ def sketch(
     port: Annotated[str, typer.Option(help="Compile and upload it to this serial port.")] = "",
 ) -> None:
     """Write an application as an Arduino sketch that runs its model in TensorFlow Lite Micro."""
-    from medlab.edge import arduino, boards
+    from medlab.edge import boards
+    from medlab.edge.boards import arduino
 
     application, board_ = boards.application(app), boards.load(name)
     told = arduino.commands(out / application.name, board_, port or "PORT")
@@ -161,7 +163,8 @@ def sketch(
 
 
 def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
-    from medlab.edge import boards, toolchain
+    from medlab.edge import boards
+    from medlab.edge.boards import toolchain
 
     found = boards.load(name)
     folder = boards.application(app)
@@ -186,7 +189,7 @@ def _compiled(model: Path, folder: Path) -> Path:
 
 def _ran(app, name, feed, budget, compiler, model, watch=(), lead_off="", follow_arena=False):
     from medlab.edge import boards
-    from medlab.edge.feeds import read_feed, read_stretch
+    from medlab.edge.boards.feeds import read_feed, read_stretch
 
     samples = read_feed(feed) if feed else []
     found, firmware = _built(app, name, None, compiler, model)

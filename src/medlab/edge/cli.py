@@ -18,8 +18,8 @@ def compile_(
     out: Annotated[Path, typer.Option(help="Folder for model.c and model.h.")],
 ) -> None:
     """Write an int8 model as plain C: model.c and model.h."""
-    from medlab.edge import report
-    from medlab.edge.compile import compile_model
+    from medlab.edge.compiler import report
+    from medlab.edge.compiler.compile import compile_model
 
     compiled = compile_model(model, out)
     for line in report.summary(compiled):
@@ -38,9 +38,9 @@ def inspect(
     from rich.console import Console
     from rich.table import Table
 
-    from medlab.edge import report
-    from medlab.edge.compile import translate
-    from medlab.edge.graph import read_model
+    from medlab.edge.compiler import report
+    from medlab.edge.compiler.compile import translate
+    from medlab.edge.compiler.tflite import read_model
 
     compiled = translate(read_model(model))
     if picture:
@@ -64,7 +64,7 @@ def array(
     out: Annotated[Path, typer.Option(help="The header to write, such as model_data.h.")],
 ) -> None:
     """Write an int8 model as a C byte array, for TensorFlow Lite for Microcontrollers."""
-    from medlab.edge import arduino
+    from medlab.edge.boards import arduino
     from medlab.files import write_text
 
     write_text(out, arduino.array(model))
@@ -74,6 +74,6 @@ def array(
 @app.command()
 def arena(model: MODEL) -> None:
     """Tell the smallest tensor arena in which tflite-micro runs a model."""
-    from medlab.edge.arena import smallest_arena
+    from medlab.edge.compiler.smallest_arena import smallest_arena
 
     print(f"{smallest_arena(model):,} bytes: tflite-micro on this computer, to the next 64")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from medlab.edge import boards, toolchain
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
 
 HEAD = '#include "hal.h"\n#include "print.h"\n#include "string.h"\n#include "exit.h"\n'
 

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from medlab.edge import apart, boards
-from medlab.edge.firmware import Firmware
+from medlab.edge import boards
+from medlab.edge.boards import apart
+from medlab.edge.boards.firmware import Firmware
 from medlab.errors import BadInput
 
 BOARD = "stm32f405"
@@ -167,7 +168,7 @@ def test_a_program_without_the_boards_stack_is_refused(elf):
 MANY = """
 import resource, sys
 from medlab.edge import boards
-from medlab.edge.firmware import Firmware
+from medlab.edge.boards.firmware import Firmware
 resource.setrlimit(resource.RLIMIT_DATA, (600_000_000, 600_000_000))
 firmware = Firmware.from_bytes(open(sys.argv[1], "rb").read(), "stm32f405")
 board = boards.load("stm32f405")

@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
-import edge_models as making
 import numpy as np
 import pytest
+from tests.support import edge_models as making
 
-from medlab.edge import boards, compile_model, profile
-from medlab.edge.emit import SLACK
+from medlab.edge import boards, compile_model
+from medlab.edge.boards import profile
+from medlab.edge.compiler.emitter import SLACK
 
 
 @pytest.fixture(scope="module")

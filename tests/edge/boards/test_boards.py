@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from medlab.edge import boards, toolchain
-from medlab.edge.firmware import Firmware
+from medlab.edge import boards
+from medlab.edge.boards import hardware_labs, toolchain
+from medlab.edge.boards.firmware import Firmware
 from medlab.errors import BadInput
 
 ALL = ("nrf52840", "stm32f405", "stm32h7")
@@ -98,7 +99,8 @@ def test_an_installed_wheel_brings_hardware_labs_beside_its_packages(tmp_path, m
     monkeypatch.delenv("MEDLAB_HARDWARE_LABS", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wheel" / "medlab" / "hardware_labs" / "boards").mkdir(parents=True)
-    monkeypatch.setattr(boards, "__file__", str(tmp_path / "wheel/medlab/edge/boards.py"))
+    place = tmp_path / "wheel/medlab/edge/boards/hardware_labs.py"
+    monkeypatch.setattr(hardware_labs, "__file__", str(place))
     assert boards.find_hardware_labs() == tmp_path / "wheel/medlab/hardware_labs"
 
 

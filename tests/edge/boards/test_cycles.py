@@ -2,7 +2,7 @@
 
 import pytest
 
-from medlab.edge.cycles import cost
+from medlab.edge.boards.cycles import cost
 
 
 @pytest.mark.parametrize(

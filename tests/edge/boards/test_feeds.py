@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medlab.edge.feeds import read_feed, read_stretch
+from medlab.edge.boards.feeds import read_feed, read_stretch
 from medlab.errors import BadInput
 
 

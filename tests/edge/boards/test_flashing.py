@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from medlab.edge import flashing
+from medlab.edge.boards import flashing
 from medlab.errors import BadInput
 
 ANSWERS = {

@@ -5,10 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import edge_models as making
 import numpy as np
 import pytest
 import yaml
+from tests.support import edge_models as making
 
 from medlab.edge import boards, compile_model
 

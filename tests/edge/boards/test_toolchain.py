@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medlab.edge import toolchain
+from medlab.edge.boards import toolchain
 from medlab.errors import BadInput
 
 GCC = """#!/bin/bash

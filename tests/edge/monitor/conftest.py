@@ -1,15 +1,10 @@
 """The monitor's firmware, built once for each board, and run on what a sensor would give."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from tests.support import monitor_runs as runs
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import monitor_runs as runs
-
-from medlab.edge import boards, toolchain
+from medlab.edge import boards
+from medlab.edge.boards import toolchain
 
 
 @pytest.fixture(scope="session")

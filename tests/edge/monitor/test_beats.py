@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-import monitor_runs as runs
 import numpy as np
 import pytest
+from tests.support import monitor_runs as runs
 
 from medlab.datasets import ecg
 

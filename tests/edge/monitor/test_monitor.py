@@ -4,14 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import edge_models as making
-import monitor_runs as runs
 import numpy as np
 import pytest
+from tests.support import edge_models as making
+from tests.support import monitor_runs as runs
 
 from medlab.datasets import ecg
 from medlab.edge import boards
-from medlab.edge.sensor import Feed
+from medlab.edge.boards.devices.sensor import Feed
 from medlab.errors import BadInput
 
 FROM, TO = 5 * runs.RATE + 37, 7 * runs.RATE  # where faults are

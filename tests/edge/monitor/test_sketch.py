@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import monitor_runs as runs
 import pytest
+from tests.support import monitor_runs as runs
 
 from medlab.datasets import ecg
-from medlab.edge import arduino, boards, compile_model
-from medlab.edge.arena import smallest_arena
+from medlab.edge import boards, compile_model
+from medlab.edge.boards import arduino
+from medlab.edge.compiler.smallest_arena import smallest_arena
 from medlab.errors import BadInput
 
 MEDLAB = Path(sys.executable).with_name("medlab")
@@ -60,7 +61,7 @@ def test_the_sketchs_arena_is_large_enough_and_not_wasteful():
 
 
 def test_the_sketch_registers_every_operator_of_the_model():
-    from medlab.edge.graph import read_model
+    from medlab.edge.compiler.tflite import read_model
 
     called = {
         "CONV_2D": "AddConv2D",

@@ -1,13 +1,13 @@
 """A window's class on the boards is the host's: the same normalisation, the same model."""
 
-import edge_oracle
-import monitor_runs as runs
 import numpy as np
 import pytest
+from tests.support import edge_oracle
+from tests.support import monitor_runs as runs
 
 from medlab.datasets import ecg
 from medlab.edge import boards
-from medlab.edge.graph import read_model
+from medlab.edge.compiler.tflite import read_model
 
 COUNT = 1000
 WINDOWS_C = [runs.MONITOR / "window.c", runs.Path(__file__).with_name("windows.c")]
