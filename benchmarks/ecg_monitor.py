@@ -77,7 +77,7 @@ def heard(folder: Path, compiler, feed, name: str = "monitor"):
     """Run the monitor on samples; return the run and what it said."""
     firmware = runs.build(BOARD, folder / name, compiler)
     watched = ["model_invoke", "monitor_add"]
-    run = boards.load(BOARD).run(firmware, [int(x) for x in feed], 10**12, watched).check()
+    run = boards.load(BOARD).run(firmware, feed, budget=10**12, watch=watched).check()
     return run, runs.said(run)
 
 
@@ -119,7 +119,7 @@ def equal_classes(folder: Path, compiler, count: int) -> dict:
     oracle.close()
     sources = [runs.MONITOR / "window.c", Path(runs.__file__).with_name("windows.c")]
     firmware = runs.build(BOARD, folder / "equal", compiler, sources=sources)
-    run = boards.load(BOARD).run(firmware, rows.ravel().tolist(), 10**12).check()
+    run = boards.load(BOARD).run(firmware, rows.ravel(), budget=10**12).check()
     got = [np.argmax([int(value) for value in line.split()]) for line in run.text.splitlines()]
     equal = sum(int(a == b) for a, b in zip(got, wanted, strict=True))
     how = f"{count} windows of 12 generated patients; {BOARD} emulated against tflite-micro"

@@ -73,7 +73,7 @@ def _of_compiler(prefix, core, model, inputs, wanted, compiler) -> list[dict]:
         sources = [main_c, out / "model" / "model.c"]
         firmware = board.build(sources, out / "bench.elf", compiler=compiler)
         without = board.build([main_c], out / "no.elf", {"WITHOUT_MODEL": 1}, compiler)
-        run = board.run(firmware, inputs.ravel().tolist(), 10**10, ["model_invoke"]).check()
+        run = board.run(firmware, inputs.ravel(), budget=10**10, watch=["model_invoke"]).check()
         return _figures(prefix, run, without, wanted, compiled, compiler)
 
 

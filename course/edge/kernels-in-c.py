@@ -282,7 +282,9 @@ def ran(learner, texts, feed, follow=""):
         FIRMWARE[key] = learner.built(HARNESS | texts)
     kernels = [name.removesuffix(".c") for name in texts]
     try:
-        seen = apart.run("stm32f405", FIRMWARE[key], feed, BUDGET, kernels, follow_reads=follow)
+        seen = apart.run(
+            "stm32f405", FIRMWARE[key], feed, budget=BUDGET, watch=kernels, follow_reads=follow
+        )
     except BadInput as problem:
         raise AssertionError(str(problem)) from None
     assert seen.fault is None, f"the kernel crashed the core: {seen.fault}"

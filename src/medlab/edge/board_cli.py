@@ -55,7 +55,7 @@ def build(
     toolchain: Compiler = "",
 ) -> None:
     """Build an application for a board."""
-    _, firmware = _built(app, name, out, toolchain, model)
+    _, firmware = _build(app, name, out, toolchain, model)
     print(f"{firmware.elf}")
     print(f"  {firmware.flash_bytes:,} bytes flash, {firmware.ram_bytes:,} bytes RAM and the stack")
     print(f"  compiler: {firmware.compiler}")
@@ -74,14 +74,18 @@ def run(
     toolchain: Compiler = "",
 ) -> None:
     """Build an application and run it on the emulated board; its serial output is printed."""
-    done = _ran(app, name, feed, budget, toolchain, model, lead_off=lead_off)
+    from medlab.edge.boards.feeds import read_stretch
+
+    off = [read_stretch(lead_off)] if lead_off else []
+    found, firmware = _build(app, name, None, toolchain, model)
+    done = found.emulate(firmware, _request(feed, budget, lead_off=off))
     sys.stdout.write(done.text)
     sys.stdout.flush()
     done.check()
     if not (done.text or feed):
         print("medlab: nothing was printed; --feed gives the sensor samples", file=sys.stderr)
     if done.exit_status:
-        raise typer.Exit(_said_status(done))
+        raise typer.Exit(_print_status(done))
 
 
 @board.command()
@@ -100,11 +104,12 @@ def profile(
 
     from medlab.edge.boards import profile as profiling
 
-    done = _ran(app, name, feed, budget, toolchain, model, watch or (), follow_arena=True)
-    done.check()
+    found, firmware = _build(app, name, None, toolchain, model)
+    request = _request(feed, budget, watch=watch or (), follow_arena=True)
+    done = found.emulate(firmware, request).check()
     table = Table("what", "value", "unit", "kind", "how")
     table.columns[1].justify = "right"
-    for row in profiling.rows(done):
+    for row in profiling.rows(found, firmware, done):
         table.add_row(row.what, row.value, row.unit, row.kind, row.how)
     Console().print(table)
 
@@ -123,7 +128,7 @@ def flash(
     """Build an application, write it to the real board, and show what it says."""
     from medlab.edge.boards import flashing
 
-    found, firmware = _built(app, name, None, toolchain, model)
+    found, firmware = _build(app, name, None, toolchain, model)
     chosen = flashing.plan(found, firmware, tool, must_be_there=not dry_run)
     if dry_run:
         print(*flashing.commands(chosen), sep="\n")
@@ -162,7 +167,7 @@ def sketch(
         print(shlex.join(command))
 
 
-def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
+def _build(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
     from medlab.edge import boards
     from medlab.edge.boards import toolchain
 
@@ -175,35 +180,25 @@ def _built(app: str, name: str, out: Path | None, compiler: str, model: Path | N
     if model is None and boards.wants_model(files):
         raise BadInput(f"{folder.name} runs a model of yours: name its .tflite file with --model")
     if model:
-        files.append(_compiled(model, place / f"{folder.name}-model"))
+        files.append(_compile(model, place / f"{folder.name}-model"))
     elf = out or place / f"{folder.name}.elf"
     return found, found.build(files, elf, compiler=toolchain.find(compiler))
 
 
-def _compiled(model: Path, folder: Path) -> Path:
+def _compile(model: Path, folder: Path) -> Path:
     from medlab.edge import compile_model
 
     compile_model(model, folder)
     return folder / "model.c"
 
 
-def _ran(app, name, feed, budget, compiler, model, watch=(), lead_off="", follow_arena=False):
-    from medlab.edge import boards
-    from medlab.edge.boards.feeds import read_feed, read_stretch
+def _request(feed: Path | None, budget: int | None, **fields):
+    from medlab.edge.boards import BUDGET, RunRequest
+    from medlab.edge.boards.feeds import read_feed
 
-    samples = read_feed(feed) if feed else []
-    found, firmware = _built(app, name, None, compiler, model)
-    off = [read_stretch(lead_off)] if lead_off else []
-    return found.run(
-        firmware,
-        samples,
-        budget or boards.BUDGET,
-        watch,
-        lead_off=off,
-        follow_arena=follow_arena,
-    )
+    return RunRequest(read_feed(feed) if feed else (), budget or BUDGET, **fields)
 
 
-def _said_status(done) -> int:
+def _print_status(done) -> int:
     print(f"medlab: the firmware ended with status {done.exit_status}", file=sys.stderr)
     return 1

@@ -29,10 +29,10 @@ def build(tmp_path, zig):
 
 @pytest.fixture
 def on_board(build):
-    """Build C text and run it; give the Run."""
+    """Build C text and run it; give the RunResult."""
 
     def running(code, board="stm32f405", feed=(), budget=2_000_000, watch=(), rises=(), **how):
         found, firmware = build(code, board, **how)
-        return found.run(firmware, feed, budget, watch, rises)
+        return found.run(firmware, feed, budget=budget, watch=watch, rises=rises)
 
     return running

@@ -42,13 +42,13 @@ def made(zig):
 
 def test_a_run_apart_shows_what_a_run_here_does(elf):
     firmware = Firmware.from_bytes(elf, BOARD)
-    here = boards.load(BOARD).run(firmware, [5, -7, 40], watch=["add"])
+    here = boards.load(BOARD).run(firmware, [5, -7, 40], watch=["add"], budget=apart.BUDGET)
     seen = apart.run(BOARD, elf, [5, -7, 40], watch=["add"])
     assert (seen.text, seen.exit_status, seen.fault) == ("38", 7, None)
-    assert (seen.instructions, seen.stack_bytes) == (here.instructions, here.stack_bytes)
-    assert (seen.calls, seen.by_function) == (here.calls, here.by_function)
+    assert seen.samples_used == 3
     assert (seen.flash_bytes, seen.ram_bytes) == (firmware.flash_bytes, firmware.ram_bytes)
-    assert seen.samples_used == here.samples_used == 3
+    assert seen == here
+    assert seen.cycles == here.cycles
 
 
 WAITS = """
@@ -88,8 +88,8 @@ def test_samples_may_be_numbers_of_numpy(elf):
 def test_a_fault_is_told_with_its_place(made):
     seen = apart.run(BOARD, made(STEPS_BEYOND))
     assert seen.exit_status is None
-    assert "0x60000000, where there is nothing" in seen.fault
-    assert "in main" in seen.fault
+    assert "0x60000000, where there is nothing" in str(seen.fault)
+    assert "in main" in str(seen.fault)
 
 
 def test_a_firmware_that_never_returns_ends_with_its_budget(made):
@@ -99,7 +99,7 @@ def test_a_firmware_that_never_returns_ends_with_its_budget(made):
 
 
 def test_one_that_takes_too_long_is_stopped_by_the_clock_and_the_next_one_runs(made, elf):
-    with pytest.raises(BadInput, match=r"stopped after 0\.5 s: the firmware does not get on"):
+    with pytest.raises(BadInput, match=r"timed out after 0\.5 s: look for an endless loop"):
         apart.run(BOARD, made(NEVER_ENDS), budget=10**12, seconds=0.5)
     assert apart.run(BOARD, elf, [1]).text == "1"
 
@@ -107,7 +107,7 @@ def test_one_that_takes_too_long_is_stopped_by_the_clock_and_the_next_one_runs(m
 def test_an_emulator_that_dies_is_one_line_and_the_next_one_runs(elf, monkeypatch):
     apart.run(BOARD, elf)
     apart._child._process.kill()
-    with pytest.raises(BadInput, match="did not survive"):
+    with pytest.raises(BadInput, match="the emulator crashed"):
         apart.run(BOARD, elf)
     assert apart.run(BOARD, elf, [1]).text == "1"
 

@@ -63,7 +63,7 @@ def test_the_arena_is_written_to_its_end_and_not_behind(model, tmp_path, zig):
     board, firmware = bench(model, "stm32f405", tmp_path, zig)
     run = board.run(firmware, [1] * 40, follow_arena=True)
     assert planned - 8 < run.arena_bytes <= planned - SLACK
-    marks = {row.what: row.value for row in profile.memory(run)}
+    marks = {row.what: row.value for row in profile.memory(board, firmware, run)}
     assert marks["arena, at most"] == f"{run.arena_bytes:,}"
 
 

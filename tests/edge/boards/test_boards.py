@@ -120,7 +120,7 @@ def test_an_unknown_board_is_refused_with_the_names_of_those_there_are():
     [
         (lambda text: text + "\nextra: 1\n", "must have the keys"),
         (lambda text: text.replace("cortex-m4", "z80"), "core 'z80'"),
-        (lambda text: text.replace("title:", "title: ["), "no YAML"),
+        (lambda text: text.replace("title:", "title: ["), "not valid YAML"),
         (lambda text: text.replace("size: 0x20000}", "bytes: 1}"), "ram must have at, size"),
         (lambda text: text.replace("  mask: 0xFFF\n", ""), "chip must have at, mask, value"),
         (lambda text: text.replace("model: serial,", "model: radio,"), "emulation of serial"),
@@ -131,7 +131,7 @@ def test_a_bad_board_file_is_one_line(labs, build, spoil, says):
     page = labs / "boards" / "stm32f405" / "board.yaml"
     page.write_text(spoil(page.read_text()))
     with pytest.raises(BadInput, match=says) as told:
-        boards.load("stm32f405").machine(firmware)
+        boards.load("stm32f405").run(firmware)
     assert "\n" not in str(told.value)
     assert "board.yaml" in str(told.value)
 
@@ -169,8 +169,8 @@ def test_what_is_wrong_in_a_text_is_one_line_with_its_name_and_without_a_folder(
     [
         ({}, "there is no C file"),
         ({"a.h": ""}, "there is no C file"),
-        ({"../a.c": ""}, "'../a.c' is no name of a C file"),
-        ({"a.txt": ""}, "'a.txt' is no name of a C file"),
+        ({"../a.c": ""}, "'../a.c' is not a C file's name"),
+        ({"a.txt": ""}, "'a.txt' is not a C file's name"),
         ({"a.c": None}, "a.c must be text, not NoneType"),
     ],
 )
@@ -191,7 +191,7 @@ def test_an_emulator_that_is_not_installed_is_one_line(build, monkeypatch, modul
     monkeypatch.setattr(
         boards.importlib.util, "find_spec", lambda name: None if name == module else find_spec(name)
     )
-    with pytest.raises(BadInput, match=rf"{module} is not installed: pip install 'medlab\[edge\]'"):
+    with pytest.raises(BadInput, match=rf"{module} is not installed: pip install {module}"):
         board.run(firmware)
 
 

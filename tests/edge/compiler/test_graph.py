@@ -155,7 +155,7 @@ def test_another_file_is_refused(content):
 
 def test_without_the_schema_a_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    assert "pip install 'medlab[edge]'" in refusal(small_model().finish())
+    assert "pip install ai-edge-litert" in refusal(small_model().finish())
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -39,7 +39,7 @@ def wanted(windows):
 
 def answers(name, windows, folder, compiler):
     firmware = runs.build(name, folder, compiler, sources=WINDOWS_C)
-    run = boards.load(name).run(firmware, windows.ravel().tolist(), 10**10).check()
+    run = boards.load(name).run(firmware, windows.ravel().tolist(), budget=10**10).check()
     return [
         line if line == "flat" else list(map(int, line.split()))
         for line in run.text.split("\n")[:-1]

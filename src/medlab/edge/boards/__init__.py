@@ -7,7 +7,9 @@ import importlib
 from typing import Any
 
 _LATE = {
-    "BUDGET": "board",
+    "BUDGET": "run",
+    "RunRequest": "run",
+    "RunResult": "run",
     "Board": "board",
     "load": "board",
     "application": "hardware_labs",

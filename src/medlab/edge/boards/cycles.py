@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-import capstone
-
 M7_CYCLES = (0.7, 1.2)
 BRANCH, DIVIDE = (1, 2, 3), (2, 7, 12)  # least, likely, most
 FLASH_WAITS = 1.33
@@ -40,7 +38,7 @@ class Estimate:
 
 
 def estimate(core: str, blocks: Iterable) -> Estimate:
-    """Estimate the cycles of blocks that ran on a core (emulator.Block)."""
+    """Estimate the cycles of blocks that ran on a core (emulator/blocks.py)."""
     blocks = list(blocks)
     if core == "cortex-m7":
         count = sum(block.hits * block.count for block in blocks)
@@ -58,6 +56,8 @@ def _of_block(block, level: int) -> int:
 @cache
 def _straight(address: int, code: bytes, level: int) -> int:
     """Return the cycles of a block whose last branch is not taken."""
+    import capstone
+
     engine = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
     engine.skipdata = True
     cycles, after_load = 0, False

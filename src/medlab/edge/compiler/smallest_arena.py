@@ -35,7 +35,7 @@ def smallest_arena(model: Path, most: int = MOST) -> int:
     Raises BadInput for a file that is no int8 model, and where most bytes are not enough.
     """
     if importlib.util.find_spec("tflite_micro") is None:
-        raise BadInput("tflite-micro is not installed: pip install 'medlab[edge]'")
+        raise BadInput("tflite-micro is not installed: pip install tflite-micro")
     too_small, enough = _bounds(model, most // STEP)
     while enough - too_small > 1:
         middle = (too_small + enough) // 2

@@ -99,7 +99,7 @@ def _schema():
     try:
         from ai_edge_litert import schema_py_generated
     except ImportError:
-        raise BadInput("ai-edge-litert is not installed: pip install 'medlab[edge]'") from None
+        raise BadInput("ai-edge-litert is not installed: pip install ai-edge-litert") from None
     return schema_py_generated
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from medlab.edge import boards
+from medlab.edge.boards.emulation import build_machine
+from medlab.edge.boards.run import RunRequest
 from medlab.errors import BadInput
 
 FREE = {"stm32f405": 0x080E0000, "nrf52840": 0x000FF000, "stm32h7": 0x081E0000}  # last sectors
@@ -39,11 +41,12 @@ def test_flash_is_written_read_and_erased(on_board, name):
 def test_an_erase_ends_where_its_sector_ends(build, name):
     code = "int main(void) { return hal_flash_erase(AT + 64); }"
     board, firmware = build(code, name, defines={"AT": f"{FREE[name]}u"})
-    machine = board.machine(firmware)
+    machine = build_machine(board, firmware, RunRequest())
     end = FREE[name] + SECTOR[name]
     machine.uc.mem_write(FREE[name] - 4, bytes(8))
     machine.uc.mem_write(end - 4, bytes(4))
-    assert machine.run(1_000_000).status == 0
+    machine.run(1_000_000)
+    assert machine.core.exit_status == 0
     assert machine.read_memory(FREE[name] - 4, 8) == bytes(4) + b"\xff" * 4
     assert machine.read_memory(end - 4, 4) == b"\xff" * 4
 
@@ -179,12 +182,12 @@ int main(void) {{
 }}"""
     run = on_board(code).check()
     assert run.instructions < 2000
-    assert 19_990_000 < run.outcome.slept <= 20_000_000
+    assert 19_990_000 < run.slept <= 20_000_000
 
 
 def test_a_sleep_without_a_timer_that_wakes_is_a_fault(on_board):
     code = f'{HEAD}int main(void) {{ systick_start(1000); __asm volatile("wfi"); return 0; }}'
-    with pytest.raises(BadInput, match="sleeps for ever"):
+    with pytest.raises(BadInput, match="sleeps forever"):
         on_board(code).check()
 
 
@@ -219,4 +222,4 @@ def test_systick_calls_its_handler_at_every_wrap(on_board):
     }
     """)
     assert run.text == "3"
-    assert 15_000 <= run.instructions + run.outcome.slept <= 16_000
+    assert 15_000 <= run.instructions + run.slept <= 16_000

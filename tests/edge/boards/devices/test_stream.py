@@ -3,7 +3,7 @@
 import pytest
 
 from medlab.edge.boards.devices.interrupts import Stream
-from medlab.edge.boards.devices.registers import Refused
+from medlab.edge.boards.devices.registers import ForbiddenWrite
 
 LISR, LIFCR, CR, NDTR, M0AR = 0x00, 0x08, 0x10, 0x14, 0x1C
 ON, HALF_ASKS, ERROR, HALF, FULL = 1, 1 << 3, 1 << 3, 1 << 4, 1 << 5
@@ -27,7 +27,7 @@ class Memory:
 
     def write_memory(self, address, content):
         if address >= 0x1000:
-            raise Refused("no memory")
+            raise ForbiddenWrite("no memory")
         self.content[address] = int.from_bytes(content, "little")
 
     def look_at_interrupts(self):

@@ -222,7 +222,7 @@ int main(void) {
 }"""
     run = on_board(COUNTING + code).check()
     assert run.instructions < 2000
-    assert run.outcome.slept == pytest.approx(10_000_000, rel=0.01)
+    assert run.slept == pytest.approx(10_000_000, rel=0.01)
 
 
 def test_a_vector_table_that_was_moved_is_used(on_board):
@@ -244,7 +244,7 @@ int main(void) {
 
 def test_an_interrupt_that_nobody_handles_ends_where_a_debugger_finds_it(on_board):
     code = HEAD + 'int main(void) { PEND(28); __asm volatile("isb"); return 0; }'
-    with pytest.raises(BadInput, match=r"sleeps for ever.*in Default_Handler"):
+    with pytest.raises(BadInput, match=r"sleeps forever.*in Default_Handler"):
         on_board(code).check()
 
 
@@ -359,7 +359,7 @@ def test_a_board_without_a_line_says_so(on_board):
 
 
 def test_a_core_that_waits_for_a_line_that_never_rises_is_told(on_board):
-    with pytest.raises(BadInput, match="sleeps for ever"):
+    with pytest.raises(BadInput, match="sleeps forever"):
         on_board(COUNTING_LINE + SLEEPING, rises=[5_000]).check()
 
 

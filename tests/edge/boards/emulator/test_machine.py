@@ -6,7 +6,9 @@ import pytest
 import unicorn
 
 from medlab.edge import boards
-from medlab.edge.boards.emulator.machine import instruction_offsets
+from medlab.edge.boards.emulation import build_machine
+from medlab.edge.boards.emulator.blocks import instruction_offsets
+from medlab.edge.boards.run import RunRequest
 from medlab.errors import BadInput
 
 HEAD = '#include "hal.h"\n#include "print.h"\n'
@@ -32,7 +34,7 @@ def counted_singly(board, firmware, feed):
     unicorn does not report a conditional instruction whose condition fails: the IT instruction
     before it says how many there are.
     """
-    machine = board.machine(firmware, feed)
+    machine = build_machine(board, firmware, RunRequest(feed))
     count, conditional = [0], [set()]
 
     def one_more(_uc, address, _size, _data):
@@ -189,7 +191,7 @@ FAULTS = [
     ('__asm volatile("udf #0");', "an undefined instruction"),
     ('__asm volatile("svc #0");', "supervisor call"),
     ('__asm volatile("bkpt #1");', "a breakpoint"),
-    ('__asm volatile("wfi");', "sleeps for ever"),
+    ('__asm volatile("wfi");', "sleeps forever"),
     ("*(volatile int *)0x08001000 = 1;", "to flash at 0x08001000: the flash is locked"),
     ("*(volatile int *)0x20020000 = 1;", "write of 4 bytes at 0x20020000"),
 ]
@@ -214,7 +216,7 @@ def culprits(tmp_path_factory, zig):
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[says for _, says in FAULTS])
 def test_a_fault_says_what_and_in_which_function(culprits, number):
     board, firmware = culprits
-    run = board.run(firmware, [number], 100_000)
+    run = board.run(firmware, [number], budget=100_000)
     assert (run.text, run.exit_status) == ("so far", None)
     assert run.fault.function == f"culprit{number}"
     with pytest.raises(BadInput, match=FAULTS[number][1]) as told:
@@ -222,14 +224,15 @@ def test_a_fault_says_what_and_in_which_function(culprits, number):
     assert f"at pc 0x{run.fault.pc:08x} in culprit{number}" in str(told.value)
 
 
-def test_a_fault_names_the_very_instruction_and_counts_up_to_it(on_board):
+def test_a_fault_names_the_very_instruction_and_counts_up_to_it(build):
     code = """
 __attribute__((naked, noinline)) void culprit(void) {
   __asm volatile("mov.w r0, #0x60000000\\n nop\\n ldr r1, [r0]\\n nop\\n nop\\n bx lr");
 }
 int main(void) { culprit(); return 0; }"""
-    run = on_board(code)
-    assert run.fault.pc == run.firmware.symbols["culprit"] + 6
+    board, firmware = build(code)
+    run = board.run(firmware)
+    assert run.fault.pc == firmware.symbols["culprit"] + 6
     assert run.by_function["culprit"] == 3
     assert sum(run.by_function.values()) == run.instructions
 

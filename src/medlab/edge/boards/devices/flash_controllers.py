@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from medlab.edge.boards.devices.registers import PAGE, Memory, Refused, Registers
+from medlab.edge.boards.devices.registers import PAGE, ForbiddenWrite, MachineInterface, Registers
 
 
 @dataclass
@@ -33,14 +33,14 @@ class FlashController(Registers):
             start += size
 
     def program(self, address: int, content: bytes) -> None:
-        """Write into flash as the firmware asked; raise Refused for what the chip would ignore."""
+        """Write into flash; raise ForbiddenWrite for what the chip would ignore."""
         self.check(address, len(content))
         old = self.machine.read_memory(address, len(content))
         kept = bytes(a & b for a, b in zip(old, content, strict=True))
         self.machine.write_memory(address, kept)
 
     def check(self, address: int, count: int) -> None:
-        """Raise Refused unless a write of so many bytes is allowed now."""
+        """Raise ForbiddenWrite unless a write of so many bytes is allowed now."""
         raise NotImplementedError
 
     def erase(self, sector: Sector) -> None:
@@ -83,7 +83,7 @@ class LockedByKeys(FlashController):
 
     def _take_control(self, value: int) -> None:
         if self.is_locked():
-            raise Refused("the flash controller is locked: write its two keys first")
+            raise ForbiddenWrite("the flash controller is locked: write its two keys first")
         self.words[self.control] = value
         if value & self.lock:
             self.given = []
@@ -103,16 +103,18 @@ class FlashF4(LockedByKeys):
     def check(self, address: int, count: int) -> None:
         control = self.words[self.CONTROL]
         if self.is_locked() or not control & self.PG:
-            raise Refused("the flash is locked, or not set to be written (PG)")
+            raise ForbiddenWrite("the flash is locked, or not set to be written (PG)")
         if count != 1 << (control >> 8 & 3):
-            raise Refused(f"{count} bytes at a time, but the controller's PSIZE says otherwise")
+            raise ForbiddenWrite(
+                f"{count} bytes at a time, but the controller's PSIZE says otherwise"
+            )
 
     def obey(self, value: int) -> None:
         if value & self.SER and value & self.STRT:
             self.words[self.CONTROL] = value & ~self.STRT
             number = value >> 3 & 0xF
             if number >= len(self.sectors):
-                raise Refused(f"there is no flash sector {number}")
+                raise ForbiddenWrite(f"there is no flash sector {number}")
             self.erase(self.sectors[number])
 
     def write(self, offset: int, value: int) -> None:
@@ -133,13 +135,15 @@ class BankH7(LockedByKeys):
 
     def check(self, address: int, count: int) -> None:
         if self.is_locked() or not self.words[self.control] & self.PG:
-            raise Refused("the flash is locked, or not set to be written (PG)")
+            raise ForbiddenWrite("the flash is locked, or not set to be written (PG)")
 
     def program(self, address: int, content: bytes) -> None:
         """Collect the words of a unit; write them when it is full."""
         self.check(address, len(content))
         if address != self._expected(address):
-            raise Refused(f"the flash takes {self.UNIT} bytes in a row, from a multiple of it on")
+            raise ForbiddenWrite(
+                f"the flash takes {self.UNIT} bytes in a row, from a multiple of it on"
+            )
         self.waiting.append((address, content))
         start, count = self.waiting[0][0], sum(len(part) for _, part in self.waiting)
         if count == self.UNIT:
@@ -154,7 +158,9 @@ class BankH7(LockedByKeys):
     def _write_unit(self, start: int) -> None:
         content, self.waiting = b"".join(part for _, part in self.waiting), []
         if set(self.machine.read_memory(start, self.UNIT)) != {0xFF}:
-            raise Refused("written twice without an erase: the error-correcting code would not fit")
+            raise ForbiddenWrite(
+                "written twice without an erase: the error-correcting code would not fit"
+            )
         self.machine.write_memory(start, content)
 
     def obey(self, value: int) -> None:
@@ -173,7 +179,7 @@ class FlashH7(FlashController):
         half = [[len(self.sizes) // 2, self.sizes[0]]]
         self.banks = [BankH7(at, half), BankH7(at + self.BANK_REGISTERS, half)]
 
-    def connect(self, machine: Memory) -> None:
+    def connect(self, machine: MachineInterface) -> None:
         super().connect(machine)
         for bank in self.banks:
             bank.connect(machine)
@@ -216,9 +222,9 @@ class FlashNrf(FlashController):
 
     def check(self, address: int, count: int) -> None:
         if self.words.get(self.CONFIG) != self.WRITE:
-            raise Refused("the flash is not set to be written (NVMC CONFIG)")
+            raise ForbiddenWrite("the flash is not set to be written (NVMC CONFIG)")
         if count != 4:
-            raise Refused(f"{count} bytes at a time, but the flash takes words of 4")
+            raise ForbiddenWrite(f"{count} bytes at a time, but the flash takes words of 4")
 
     def write(self, offset: int, value: int) -> None:
         super().write(offset, value)
@@ -227,8 +233,8 @@ class FlashNrf(FlashController):
 
     def _erase_page(self, address: int) -> None:
         if self.words.get(self.CONFIG) != self.ERASE:
-            raise Refused("the flash is not set to be erased (NVMC CONFIG)")
+            raise ForbiddenWrite("the flash is not set to be erased (NVMC CONFIG)")
         found = [sector for sector in self.sectors if sector.at == address]
         if not found:
-            raise Refused(f"no flash page begins at 0x{address:08x}")
+            raise ForbiddenWrite(f"no flash page begins at 0x{address:08x}")
         self.erase(found[0])

@@ -5,7 +5,7 @@ from typing import Protocol
 PAGE = 0x1000
 
 
-class Memory(Protocol):
+class MachineInterface(Protocol):
     """What a device may ask of the machine that it is built into."""
 
     def read_memory(self, address: int, count: int) -> bytes: ...
@@ -14,7 +14,7 @@ class Memory(Protocol):
     def look_at_interrupts(self) -> None: ...
 
 
-class Refused(Exception):
+class ForbiddenWrite(Exception):
     """A write that the device does not allow; the message says why."""
 
 
@@ -31,7 +31,7 @@ class Registers:
         self.words: dict[int, int] = {}
         self.always, self.follows = always or {}, follows or {}
 
-    def connect(self, machine: Memory) -> None:
+    def connect(self, machine: MachineInterface) -> None:
         """Remember the machine that the device is in."""
         self.machine = machine
 
