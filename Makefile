@@ -58,9 +58,9 @@ build: setup  ## notebooks/ and solutions/ from course/
 
 bench: setup  ## NAME=x runs benchmarks/x.py; without NAME, list them
 ifeq ($(origin NAME),command line)  # some systems export a NAME of their own
-	@python benchmarks/$(NAME).py
+	@python -m benchmarks.$(NAME)
 else
-	@python benchmarks/record.py
+	@python -m benchmarks.record
 endif
 
 lint: setup  ## ruff: lint and format check

@@ -1,8 +1,8 @@
 """Compiled models give what tflite-micro gives, here and on two cores in two emulators.
 
-    python benchmarks/bit_exactness.py                         # recorded; three quarters of an hour
-    python benchmarks/bit_exactness.py --only ecg              # one model; the others' figures stay
-    python benchmarks/bit_exactness.py --inputs 20 --only ecg  # to develop; recorded nowhere
+    python -m benchmarks.bit_exactness                         # recorded; three quarters of an hour
+    python -m benchmarks.bit_exactness --only ecg              # one model; the others' figures stay
+    python -m benchmarks.bit_exactness --inputs 20 --only ecg  # to develop; recorded nowhere
 
 The inputs are int8 noise, which the firmware makes for itself, so that the same file runs in qemu,
 which has no sensor. The models are those of microcontroller.py, ecg and vww as far as their last
@@ -10,14 +10,12 @@ feature map. A model whose outputs are too alike to prove anything stops the run
 """
 
 import argparse
-import json
 from importlib import metadata
-from pathlib import Path
 
-from microcontroller_parts import equality, networks
-from record import RESULTS, record
-
+from benchmarks.microcontroller_parts import equality, networks
+from benchmarks.record import record, recorded
 from medlab.edge.boards import toolchain
+from medlab.figures import Figure
 
 INPUTS = 1000
 WHERE = {
@@ -33,30 +31,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=INPUTS)
     parser.add_argument("--only", help="one model")
-    said = parser.parse_args()
+    options = parser.parse_args()
     figures = []
     for name, model in networks.models(whole=False).items():
-        if said.only in (None, name):
-            found = equality.equal(model, said.inputs)
-            print(f"{name}: of {said.inputs} equal {found}", flush=True)
-            figures += [_figure(name, where, same, said.inputs) for where, same in found.items()]
-    if said.inputs == INPUTS:
+        if options.only in (None, name):
+            found = equality.equal(model, options.inputs)
+            print(f"{name}: of {options.inputs} equal {found}", flush=True)
+            figures += [_figure(name, where, same, options.inputs) for where, same in found.items()]
+    if options.inputs == INPUTS:
         compiler = toolchain.find()
         versions = {n: metadata.version(n) for n in ("unicorn", "tflite-micro")}
         record(__file__, figures + _others(figures), versions | {compiler.kind: compiler.name})
 
 
-def _others(figures) -> list[dict]:
+def _others(figures) -> list[Figure]:
     """Return the recorded figures of models that were not run now."""
-    path, now = RESULTS / f"{Path(__file__).stem}.json", {figure["name"] for figure in figures}
-    before = json.loads(path.read_text())["figures"] if path.is_file() else []
-    return [figure for figure in before if figure["name"] not in now]
+    now = {figure.name for figure in figures}
+    return [figure for figure in recorded(__file__) if figure.name not in now]
 
 
-def _figure(name, where, same, count) -> dict:
+def _figure(name, where, same, count) -> Figure:
     how = f"outputs of {count} compared with tflite-micro's by a hash of each; {WHERE[where]}"
-    unequal = {"name": f"{name}/{where}/unequal", "value": count - same, "unit": "1"}
-    return unequal | {"kind": "exact", "how": how}
+    return Figure(f"{name}/{where}/unequal", count - same, "1", "exact", how)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How fast medlab grades a class that uses torch and MONAI, beside nbgrader, otter and papermill.
 
-    python benchmarks/classroom.py                             # everything in turn, recorded
-    python benchmarks/classroom.py --only nbgrader --count 2   # to develop; recorded nowhere
+    python -m benchmarks.classroom                             # everything in turn, recorded
+    python -m benchmarks.classroom --only nbgrader --count 2   # to develop; recorded nowhere
 
 What it needs is made under build/bench/classroom; the first run downloads packages.
 """
@@ -10,9 +10,9 @@ import argparse
 import functools
 import re
 
-from classroom_parts import environments, graders, the_class
-from classroom_parts.figures import figure, of_grader, of_many, ratio
-from record import record
+from benchmarks.classroom_parts import environments, graders, the_class
+from benchmarks.classroom_parts.figures import figure, of_grader, of_many, ratio
+from benchmarks.record import record
 
 FOLDER = environments.PLACE.parent
 COUNT, STEPS = 20, 280  # submissions; steps of training, about 2 s of work for each
@@ -156,7 +156,7 @@ def plain(name):
 def show(_, made, versions):
     """Print the figures of a run too small to be recorded."""
     for one in made:
-        print(f"  {one['name']:<44} {one['value']:>10.4g} {one['unit']}")
+        print(f"  {one.name:<44} {one.value:>10.4g} {one.unit}")
     print(f"  {versions}")
 
 

@@ -1,7 +1,7 @@
 """The ECG monitor: what its firmware costs on an emulated STM32F405, and what its model says.
 
-    python benchmarks/ecg_monitor.py              # recorded
-    python benchmarks/ecg_monitor.py --quick      # fewer windows, no training; recorded nowhere
+    python -m benchmarks.ecg_monitor              # recorded
+    python -m benchmarks.ecg_monitor --quick      # fewer windows, no training; recorded nowhere
 
 The float network is trained again by tools/train_ecg_monitor.py, as that made the committed int8
 model. Record 100 of MIT-BIH is run whole where MEDLAB_REALDATA names a folder with ecg/mitdb.
@@ -11,23 +11,19 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from record import record
+from tests.support import edge_oracle
+from tests.support import monitor_runs as runs
 
+from benchmarks.record import record
 from medlab.datasets import ecg
 from medlab.edge import boards
 from medlab.edge.boards import toolchain
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge" / "monitor"))
-from tests.support import edge_oracle
-from tests.support import monitor_runs as runs
+from medlab.figures import Figure
 
 BOARD, COUNT = "stm32f405", 1000
 NORMAL = frozenset("NLRej")
@@ -46,7 +42,7 @@ def main():
         found += [] if quick else f1_figures()
         found += record_100(folder, compiler, 60 * runs.RATE if quick else None)
     if quick:
-        print(json.dumps({f["name"]: f["value"] for f in found}, indent=2))
+        print(json.dumps({f.name: f.value for f in found}, indent=2))
     else:
         record(__file__, found, versions() | {compiler.kind: compiler.name})
 
@@ -69,10 +65,6 @@ def generated(folder: Path, **settings) -> list[ecg.Record]:
     return [ecg.read_record(folder, name) for name in ecg.record_names(folder)]
 
 
-def figure(name, value, unit, kind, how) -> dict:
-    return {"name": name, "value": value, "unit": unit, "kind": kind, "how": how}
-
-
 def heard(folder: Path, compiler, feed, name: str = "monitor"):
     """Run the monitor on samples; return the run and what it said."""
     firmware = runs.build(BOARD, folder / name, compiler)
@@ -81,7 +73,7 @@ def heard(folder: Path, compiler, feed, name: str = "monitor"):
     return run, runs.said(run)
 
 
-def firmware_figures(folder: Path, compiler) -> list[dict]:
+def firmware_figures(folder: Path, compiler) -> list[Figure]:
     """Return flash, RAM, stack and instructions on a minute of one generated patient."""
     feed = generated(folder / "patient", seed=11, patients=1, seconds=60)[0].digital[:, 0]
     run, said = heard(folder, compiler, feed)
@@ -91,12 +83,12 @@ def firmware_figures(folder: Path, compiler) -> list[dict]:
     inference = statistics.median_low(run.calls["model_invoke"])
     sample = statistics.median_low(run.calls["monitor_add"])
     return [
-        figure("flash_bytes", run.firmware.flash_bytes, "bytes", "exact", whole),
-        figure("ram_bytes", run.firmware.ram_bytes, "bytes", "exact", f"{whole}; no stack"),
-        figure("stack_bytes", run.stack_bytes, "bytes", "exact", f"painted; {how}"),
-        figure("instructions_per_inference", inference, "1", "exact", f"median; {how}"),
-        figure("instructions_per_sample", sample, "1", "exact", f"median, no beat due; {how}"),
-        figure(
+        Figure("flash_bytes", run.flash_bytes, "bytes", "exact", whole),
+        Figure("ram_bytes", run.ram_bytes, "bytes", "exact", f"{whole}; no stack"),
+        Figure("stack_bytes", run.stack_bytes, "bytes", "exact", f"painted; {how}"),
+        Figure("instructions_per_inference", inference, "1", "exact", f"median; {how}"),
+        Figure("instructions_per_sample", sample, "1", "exact", f"median, no beat due; {how}"),
+        Figure(
             "instructions_per_beat",
             round(run.instructions / count),
             "1",
@@ -106,7 +98,7 @@ def firmware_figures(folder: Path, compiler) -> list[dict]:
     ]
 
 
-def equal_classes(folder: Path, compiler, count: int) -> dict:
+def equal_classes(folder: Path, compiler, count: int) -> Figure:
     """Return how many windows get the same class from the board as from tflite-micro."""
     rows = []
     for got in generated(folder / "windows", seed=41, patients=12, seconds=120, ectopy=2):
@@ -117,18 +109,18 @@ def equal_classes(folder: Path, compiler, count: int) -> dict:
     oracle = edge_oracle.TfliteMicro()
     wanted = oracle.run(runs.MODEL.read_bytes(), runs.normalised(rows)).argmax(axis=1)
     oracle.close()
-    sources = [runs.MONITOR / "window.c", Path(runs.__file__).with_name("windows.c")]
+    sources = [runs.MONITOR / "window.c", runs.WINDOWS_C]
     firmware = runs.build(BOARD, folder / "equal", compiler, sources=sources)
     run = boards.load(BOARD).run(firmware, rows.ravel(), budget=10**12).check()
     got = [np.argmax([int(value) for value in line.split()]) for line in run.text.splitlines()]
     equal = sum(int(a == b) for a, b in zip(got, wanted, strict=True))
     how = f"{count} windows of 12 generated patients; {BOARD} emulated against tflite-micro"
-    return figure(f"equal_classes_of_{count}", equal, "1", "exact", how)
+    return Figure(f"equal_classes_of_{count}", equal, "1", "exact", how)
 
 
-def f1_figures() -> list[dict]:
+def f1_figures() -> list[Figure]:
     """Return macro-F1 of the committed int8 model and of the float network it was made from."""
-    import train_ecg_monitor as training
+    from tools import train_ecg_monitor as training
 
     # One thread, as there: with more the same seed trains another network.
     training.tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -147,9 +139,9 @@ def f1_figures() -> list[dict]:
     trained = f"{how}; trained again, and its conversion {same}"
     committed = f"{how}; the committed model.tflite, reference kernels"
     return [
-        figure("macro_f1_float", round(scores[0], 4), "1", "host", trained),
-        figure("macro_f1_int8", round(scores[1], 4), "1", "host", committed),
-        figure("macro_f1_lost", round(100 * (scores[0] - scores[1]), 2), "points", "host", how),
+        Figure("macro_f1_float", round(scores[0], 4), "1", "host", trained),
+        Figure("macro_f1_int8", round(scores[1], 4), "1", "host", committed),
+        Figure("macro_f1_lost", round(100 * (scores[0] - scores[1]), 2), "points", "host", how),
     ]
 
 
@@ -158,7 +150,7 @@ def macro_f1(truth: np.ndarray, found: np.ndarray) -> float:
     return float(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in pairs]))
 
 
-def record_100(folder: Path, compiler, last: int | None) -> list[dict]:
+def record_100(folder: Path, compiler, last: int | None) -> list[Figure]:
     """Return how MIT-BIH's record 100 is heard; nothing where it is not there."""
     place = Path(os.environ.get("MEDLAB_REALDATA", "")) / "ecg" / "mitdb"
     if not os.environ.get("MEDLAB_REALDATA") or not (place / "100.dat").is_file():
@@ -179,25 +171,25 @@ def record_100(folder: Path, compiler, last: int | None) -> list[dict]:
     normal = [is_normal for is_normal, symbol in called if symbol in NORMAL]
     early = [not is_normal for is_normal, symbol in called if symbol == "A"]
     figures = [
-        figure("record_100/sensitivity", round(sensitivity, 4), "1", "emulated", f"{how}, 150 ms"),
-        figure(
+        Figure("record_100/sensitivity", round(sensitivity, 4), "1", "emulated", f"{how}, 150 ms"),
+        Figure(
             "record_100/predictivity", round(predictivity, 4), "1", "emulated", f"{how}, 150 ms"
         ),
-        figure(
+        Figure(
             "record_100/called_normal",
             round(float(np.mean([is_normal for is_normal, _ in called])), 4),
             "1",
             "emulated",
             f"share of {len(called)} judged beats; {how}",
         ),
-        figure(
+        Figure(
             "record_100/normal_called_normal",
             round(float(np.mean(normal)), 4),
             "1",
             "emulated",
             f"share of {len(normal)} beats that the cardiologists call normal; {how}",
         ),
-        figure(
+        Figure(
             "record_100/refused",
             len(said.refused),
             "1",
@@ -208,7 +200,7 @@ def record_100(folder: Path, compiler, last: int | None) -> list[dict]:
     if early:
         share = round(float(np.mean(early)), 4)
         how = f"share of {len(early)} atrial premature beats not called normal; {how}"
-        figures.append(figure("record_100/premature_not_normal", share, "1", "emulated", how))
+        figures.append(Figure("record_100/premature_not_normal", share, "1", "emulated", how))
     return figures
 
 

@@ -1,9 +1,9 @@
 """What the units of the imaging track reach on generated data: medians over seeds.
 
-    python benchmarks/imaging.py                    # every unit of the track, seeds 0 to 4
-    python benchmarks/imaging.py --unit SLUG        # one unit; the others' figures stay
-    python benchmarks/imaging.py --unit SLUG --seeds 0 1   # to develop; recorded nowhere
-    MEDLAB_SCALE=laptop python benchmarks/imaging.py --unit SLUG --seeds 0   # recorded as @laptop
+    python -m benchmarks.imaging                    # every unit of the track, seeds 0 to 4
+    python -m benchmarks.imaging --unit SLUG        # one unit; the others' figures stay
+    python -m benchmarks.imaging --unit SLUG --seeds 0 1   # to develop; recorded nowhere
+    MEDLAB_SCALE=laptop python -m benchmarks.imaging --unit SLUG --seeds 0   # recorded as @laptop
 
 Runs each solution as the builder does, and reads the mapping FIGURES that its last cell sets.
 """
@@ -15,15 +15,15 @@ import os
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
-from pathlib import Path
 
 import nbformat
 from papermill.parameterize import parameterize_notebook
-from record import RESULTS, record
 
+from benchmarks.record import record, recorded
 from medlab.course import Syllabus, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, notebook
 from medlab.course.execute import execute
+from medlab.figures import Figure
 from medlab.scale import scale
 
 TRACK, SEEDS = "imaging", (0, 1, 2, 3, 4)
@@ -45,7 +45,7 @@ def main():
     if tuple(options.seeds) == SEEDS or scale() != "ci":
         record(__file__, others(slugs) + made, {name: metadata.version(name) for name in PACKAGES})
     else:
-        print(json.dumps({f["name"]: f["value"] for f in made}, indent=2))
+        print(json.dumps({f.name: f.value for f in made}, indent=2))
 
 
 def parse():
@@ -74,7 +74,7 @@ def run(wanted: tuple[str, int]) -> dict[str, float]:
     return json.loads(text.strip().removeprefix(SAID))
 
 
-def figures(slug: str, found: list[dict[str, float]], seeds: list[int]) -> list[dict]:
+def figures(slug: str, found: list[dict[str, float]], seeds: list[int]) -> list[Figure]:
     """Return one figure for each name that the unit gives: the median, with the range told."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     said = f"median of seeds {', '.join(map(str, seeds))}; generated data, {scale()} scale, {today}"
@@ -84,7 +84,7 @@ def figures(slug: str, found: list[dict[str, float]], seeds: list[int]) -> list[
         how = f"{said}; from {min(values):.3f} to {max(values):.3f}"
         value = round(statistics.median(values), 4)
         full = f"{slug}/{name}{at_scale()}"
-        made.append({"name": full, "value": value, "unit": "1", "kind": "host", "how": how})
+        made.append(Figure(full, value, "1", "host", how))
     return made
 
 
@@ -93,12 +93,10 @@ def at_scale() -> str:
     return "" if scale() == "ci" else f"@{scale()}"
 
 
-def others(slugs: list[str]) -> list[dict]:
+def others(slugs: list[str]) -> list[Figure]:
     """Return the recorded figures that a run of these units at this scale does not replace."""
-    path = RESULTS / f"{Path(__file__).stem}.json"
-    figures = json.loads(path.read_text())["figures"] if path.is_file() else []
     replaced = [(slug, at_scale()) for slug in slugs]
-    return [f for f in figures if place(f["name"]) not in replaced]
+    return [f for f in recorded(__file__) if place(f.name) not in replaced]
 
 
 def place(name: str) -> tuple[str, str]:

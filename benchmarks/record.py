@@ -1,31 +1,33 @@
-"""Write a benchmark's figures as a dated result; run as a script, list what there is."""
+"""Write a benchmark's figures as a dated result; run as a module, list the results."""
 
 import datetime
 import json
-import math
 import os
 import platform
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from medlab.figures import Figure, Kind
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-KINDS = {"exact", "host", "emulated", "estimated", "board"}
-FIGURE_KEYS = {"name", "value", "unit", "kind", "how"}
+KINDS = tuple(Kind)
 RESULT_KEYS = {"date", "machine", "versions", "figures"}
 
 
-def record(script, figures, versions=None, machine=None):
+def record(script, figures: Sequence[Figure], versions=None, machine=None):
     """Print figures and write results/NAME.json; see README.md for the keys.
 
     script: the benchmark's __file__; versions: what is compared, besides Python and medlab;
-    machine: a description, where figures come from a board. Raises ValueError for a bad figure.
+    machine: a description, where figures come from a board. Raises ValueError for a bad result.
     """
     result = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine or _machine(),
         "versions": _versions() | (versions or {}),
-        "figures": figures,
+        "figures": [asdict(figure) for figure in figures],
     }
     if faults := faults_of(result):
         raise ValueError("; ".join(faults))
@@ -34,6 +36,13 @@ def record(script, figures, versions=None, machine=None):
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
     print(f"written: {os.path.relpath(path)}")
+
+
+def recorded(script) -> list[Figure]:
+    """Return the figures of a benchmark's last result, none where there is none."""
+    path = RESULTS / f"{Path(script).stem}.json"
+    rows = json.loads(path.read_text())["figures"] if path.is_file() else []
+    return [Figure(**row) for row in rows]
 
 
 def faults_of(result):
@@ -47,17 +56,14 @@ def faults_of(result):
     return faults + [fault for figure in result["figures"] for fault in _faults_of_figure(figure)]
 
 
-def _faults_of_figure(figure):
-    if set(figure) != FIGURE_KEYS:
-        return [f"a figure's keys are {sorted(figure)}, not {sorted(FIGURE_KEYS)}"]
-    value, name = figure["value"], figure["name"]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    faults = [] if number and math.isfinite(value) else [f"{name}: {value!r} is no finite number"]
-    if figure["kind"] not in KINDS:
-        faults.append(f"{name}: kind {figure['kind']!r} is none of {sorted(KINDS)}")
-    return faults + [
-        f"{name}: {key} is empty" for key in ("name", "unit", "how") if not figure[key]
-    ]
+def _faults_of_figure(row):
+    try:
+        Figure(**row)
+    except TypeError:
+        return [f"a figure's keys are {sorted(row)}, not {sorted(Figure.__annotations__)}"]
+    except ValueError as fault:
+        return [str(fault)]
+    return []
 
 
 def _is_date(text):
@@ -94,7 +100,7 @@ def _result_of(name):
 
 def _list():
     for script in sorted(HERE.glob("*.py")):
-        if script.stem != "record":
+        if script.stem not in ("record", "__init__"):
             print(f"make bench NAME={script.stem}\n{_result_of(script.stem)}")
 
 

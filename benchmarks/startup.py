@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from record import record
+from benchmarks.record import record
+from medlab.figures import Figure
 
 RUNS = 9
 MEDLAB = Path(sys.executable).with_name("medlab")
@@ -25,7 +26,7 @@ def figure(name, command):
     cpu_seconds(command)  # writes bytecode, fills the page cache
     value = statistics.median(cpu_seconds(command) for _ in range(RUNS))
     how = f"median of {RUNS} warm runs, processor seconds"
-    return {"name": name, "value": round(value, 3), "unit": "s", "kind": "host", "how": how}
+    return Figure(name, round(value, 3), "s", "host", how)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import statistics
 
-from classroom_parts.meter import HOW_CPU, HOW_PSS
+from benchmarks.classroom_parts.meter import HOW_CPU, HOW_PSS
+from medlab.figures import Figure
 
 WINDOW = 0.1  # of the submissions: memory is the median over a window, since kernels come and go
 
 
 def figure(name, value, unit, how, kind="host"):
-    return {"name": name, "value": round(value, 4), "unit": unit, "kind": kind, "how": how}
+    return Figure(name, round(value, 4), unit, kind, how)
 
 
 def of_grader(name, outcome, count, how):

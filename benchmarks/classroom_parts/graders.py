@@ -13,8 +13,8 @@ from pathlib import Path
 
 import nbformat
 
-from classroom_parts import environments, the_class
-from classroom_parts.meter import measure
+from benchmarks.classroom_parts import environments, the_class
+from benchmarks.classroom_parts.meter import measure
 
 HERE = Path(__file__).parent
 SLUG = the_class.SLUG

@@ -2,19 +2,16 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import yaml
+from tests.support.edge_oracle import TfliteMicro, on_this_machine
 
 from medlab.edge import boards, compile_model
 from medlab.edge.boards import toolchain
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "edge"))
-from tests.support.edge_oracle import TfliteMicro, on_this_machine
+from medlab.edge.boards.description import read_description
 
 TESTS = Path(__file__).parents[2] / "tests" / "edge"
 NOISE = Path(__file__).with_name("noise.c")
@@ -74,7 +71,7 @@ def a_board(name: str):
     if name in boards.names():
         return boards.load(name)
     folder = TESTS / "boards" / name
-    return boards.Board(name, folder, **yaml.safe_load((folder / "board.yaml").read_text()))
+    return boards.Board(name, folder, **read_description(folder / "board.yaml"))
 
 
 def _printed(board, folder: Path, count: int, running) -> list[str]:

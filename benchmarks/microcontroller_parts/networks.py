@@ -1,15 +1,12 @@
 """The models: published ones, the heart monitor's, and others whose random weights know nothing."""
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
+from tests.support import edge_models as making
 
 from medlab.edge.boards import find_hardware_labs
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "edge"))
-from tests.support import edge_models as making
 
 # As converters write them: what a ReLU gives starts at zero, which is the lowest of int8.
 SHORT = {"activation": making.RELU, "zero_point": -128}

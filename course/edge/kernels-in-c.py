@@ -108,8 +108,10 @@ def depthwise_case(layer, places=(0, 0, 0)):
 # ## 2. The right answer
 #
 # A layer adds products of bytes into a sum of 32 bits. The sum must become a byte again: times a
-# factor, plus a zero point, and no further than -128 and 127. The processor has no fractions, so the
-# factor is written as `multiplier / 2^31 * 2^shift`, with a multiplier from 2^30 to 2^31 - 1.
+# factor, plus a zero point, and no further than -128 and 127. This core, a Cortex-M4F, has a unit for
+# floating-point numbers of single precision. The arithmetic stays in whole numbers all the same: the
+# 24 significant bits of such a number do not hold every sum of 32 bits, many microcontrollers have no
+# such unit, and whole numbers give the same bytes on all of them. So the factor is written as `multiplier / 2^31 * 2^shift`, with a multiplier from 2^30 to 2^31 - 1.
 #
 # TensorFlow's kernels for microcontrollers do it in this order:
 #
@@ -276,7 +278,7 @@ def text_of(learner, name):
 
 
 def ran(learner, texts, feed, follow=""):
-    """Let the learner's kernel compile texts; run the result here. Return Seen and its lines."""
+    """Let the learner's kernel compile texts; run the result here. Return its RunResult and its lines."""
     key = tuple(sorted(texts.items()))
     if key not in FIRMWARE:
         FIRMWARE[key] = learner.built(HARNESS | texts)

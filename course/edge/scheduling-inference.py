@@ -602,7 +602,7 @@ def build(shared, **own):
 
 
 def emulate(elf, **how):
-    """Run an ELF file on the emulated board; see Board.run."""
+    """Run an ELF file on the emulated board; see RunRequest."""
     return BOARD.run(Firmware.from_bytes(elf, BOARD.name, ZIG.name), **how)
 
 
@@ -660,7 +660,7 @@ def built(learner, name):
 def emulated(elf, feed, rises=(), budget=BUDGET):
     """What a firmware shows, in a process of its own; a failed run fails the test."""
     try:
-        seen = apart.run("stm32f405", elf, feed, budget, rises=rises)
+        seen = apart.run("stm32f405", elf, feed, budget=budget, rises=rises)
     except BadInput as problem:
         raise AssertionError(f"the firmware did not run: {problem}") from None
     assert seen.fault is None, f"the core stopped: {seen.fault}"

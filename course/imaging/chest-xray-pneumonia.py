@@ -1105,7 +1105,7 @@ def threshold_for(labels, probabilities, recall=0.95):
 # ---
 #
 # Of n positives, `ceil(recall * n)` must be called. The threshold is the probability of the last
-# of them. Mind that 0.9 * 10 is a little more than 9 for a computer.
+# of them. Mind that 0.55 * 100 is a little more than 55 for a computer.
 #
 # ---
 #

@@ -13,6 +13,7 @@ CLASSES = "NSVF"
 TOLERANCE = 54  # samples: 150 ms, the window within which AAMI EC57 takes two beats for one
 MONITOR = boards.find_hardware_labs() / "ecg_monitor"
 MODEL = MONITOR / "model.tflite"
+WINDOWS_C = Path(__file__).parents[1] / "edge" / "monitor" / "windows.c"
 BEAT = re.compile(
     r"beat (\d+) ([NSVF]) rr (\d+|-)(?: ms)? rate (\d+|-) confidence (\d+) %|beat (\d+) none: (.+)"
 )

@@ -1,4 +1,4 @@
-"""`medlab board`: parsing and printing. What does the work is imported when a command runs."""
+"""`medlab board`: parsing and printing. The modules that do the work are imported late."""
 
 import shlex
 import sys
@@ -14,18 +14,16 @@ board = typer.Typer(
     no_args_is_help=True,
 )
 
-App = Annotated[str, typer.Argument(help="A folder with C files; or its name in hardware_labs/.")]
-BoardName = Annotated[str, typer.Option("--board", help="'medlab board list' names them.")]
-Compiler = Annotated[str, typer.Option(help="gcc or zig; default: what is there.")]
+App = Annotated[str, typer.Argument(help="A folder with C files, or a name in hardware_labs/.")]
+BoardName = Annotated[str, typer.Option("--board", help="A board; see 'medlab board list'.")]
+Compiler = Annotated[str, typer.Option(help="gcc or zig; default: whichever is installed.")]
 FeedFile = Annotated[
     Path | None, typer.Option(help="Samples for the sensor: .npy, .bin (16 bits) or text.")
 ]
-Budget = Annotated[
-    int | None, typer.Option(min=1, help="Most instructions that the firmware may take.")
-]
+Budget = Annotated[int | None, typer.Option(min=1, help="Stop after this many instructions.")]
 ModelFile = Annotated[
     Path | None,
-    typer.Option(help="An int8 .tflite file to build in; default: the application's own, if any."),
+    typer.Option(help="An int8 .tflite file to compile in; default: the application's own."),
 ]
 OWN_MODEL = "model.tflite"
 DEFAULT = "stm32f405"
@@ -69,11 +67,11 @@ def run(
     budget: Budget = None,
     model: ModelFile = None,
     lead_off: Annotated[
-        str, typer.Option(help="Samples at which an electrode is off, such as 3600:7200.")
+        str, typer.Option(help="Samples while an electrode is off, such as 3600:7200.")
     ] = "",
     toolchain: Compiler = "",
 ) -> None:
-    """Build an application and run it on the emulated board; its serial output is printed."""
+    """Build an application, run it on the emulated board, and print its serial output."""
     from medlab.edge.boards.feeds import read_stretch
 
     off = [read_stretch(lead_off)] if lead_off else []
@@ -83,7 +81,10 @@ def run(
     sys.stdout.flush()
     done.check()
     if not (done.text or feed):
-        print("medlab: nothing was printed; --feed gives the sensor samples", file=sys.stderr)
+        print(
+            "medlab: no output; give the sensor samples with --feed",
+            file=sys.stderr,
+        )
     if done.exit_status:
         raise typer.Exit(_print_status(done))
 
@@ -94,11 +95,11 @@ def profile(
     name: BoardName = DEFAULT,
     feed: FeedFile = None,
     budget: Budget = None,
-    watch: Annotated[list[str] | None, typer.Option(help="Count calls of this function.")] = None,
+    watch: Annotated[list[str] | None, typer.Option(help="Count this function's calls.")] = None,
     model: ModelFile = None,
     toolchain: Compiler = "",
 ) -> None:
-    """Run an application on the emulated board; print instructions, memory and estimated time."""
+    """Run an application on the emulated board and show instructions, memory and estimated time."""
     from rich.console import Console
     from rich.table import Table
 
@@ -120,30 +121,30 @@ def flash(
     name: BoardName = DEFAULT,
     tool: Annotated[str, typer.Option(help="pyocd, st-flash or arduino-cli.")] = "",
     port: Annotated[str, typer.Option(help="Serial port, such as /dev/ttyACM0.")] = "",
-    seconds: Annotated[float, typer.Option(min=0, help="How long to read the port.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds to read the port.")] = 5,
     model: ModelFile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the commands.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print commands.")] = False,
     toolchain: Compiler = "",
 ) -> None:
-    """Build an application, write it to the real board, and show what it says."""
-    from medlab.edge.boards import flashing
+    """Build an application, write it to the real board, and show its serial output."""
+    from medlab.edge.boards import flashing, serial_port
 
     found, firmware = _build(app, name, None, toolchain, model)
     chosen = flashing.plan(found, firmware, tool, must_be_there=not dry_run)
     if dry_run:
         print(*flashing.commands(chosen), sep="\n")
         return
-    with flashing.listening(port) as heard:
+    with serial_port.open_port(port) as read:
         flashing.flash(chosen)
         print(f"written with {chosen.program}: {firmware.elf.stem} on {name}", flush=True)
-        for text in heard(seconds):
+        for text in read(seconds):
             print(text, end="", flush=True)
 
 
 @board.command()
 def sketch(
     app: App,
-    out: Annotated[Path, typer.Option(help="Folder for the sketch's folder.")],
+    out: Annotated[Path, typer.Option(help="Folder in which to create the sketch's folder.")],
     name: BoardName = "nrf52840",
     model: ModelFile = None,
     compile_: Annotated[
@@ -156,14 +157,14 @@ def sketch(
     from medlab.edge.boards import arduino
 
     application, board_ = boards.application(app), boards.load(name)
-    told = arduino.commands(out / application.name, board_, port or "PORT")
+    commands = arduino.commands(out / application.name, board_, port or "PORT")
     folder = arduino.sketch(application, model or application / OWN_MODEL, out)
     print(f"written: {folder}", flush=True)
     if compile_ or port:
         arduino.build(folder, board_, port)
         print("uploaded" if port else "compiled")
         return
-    for command in told:
+    for command in commands:
         print(shlex.join(command))
 
 
@@ -178,7 +179,7 @@ def _build(app: str, name: str, out: Path | None, compiler: str, model: Path | N
     place = boards.build_folder(folder, model) / name
     files = boards.sources(folder)
     if model is None and boards.wants_model(files):
-        raise BadInput(f"{folder.name} runs a model of yours: name its .tflite file with --model")
+        raise BadInput(f"{folder.name} needs a model: name its .tflite file with --model")
     if model:
         files.append(_compile(model, place / f"{folder.name}-model"))
     elf = out or place / f"{folder.name}.elf"

@@ -1,4 +1,4 @@
-"""`medlab edge`: parsing and printing; what works is imported when a command runs."""
+"""`medlab edge`: parsing and printing. The modules that do the work are imported late."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,10 +31,10 @@ def compile_(
 def inspect(
     model: MODEL,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the memory plan: a .png, .svg or .pdf file.")
+        Path | None, typer.Option(help="Draw the memory plan to this .png, .svg or .pdf file.")
     ] = None,
 ) -> None:
-    """Show what compiling a model would give: operators, sizes, and what lies where in memory."""
+    """Show a model's operators, sizes and memory plan without writing any code."""
     from rich.console import Console
     from rich.table import Table
 
@@ -73,7 +73,7 @@ def array(
 
 @app.command()
 def arena(model: MODEL) -> None:
-    """Tell the smallest tensor arena in which tflite-micro runs a model."""
+    """Find the smallest tensor arena in which tflite-micro runs a model."""
     from medlab.edge.compiler.smallest_arena import smallest_arena
 
     print(f"{smallest_arena(model):,} bytes: tflite-micro on this computer, to the next 64")

@@ -122,15 +122,13 @@ def test_a_file_that_cannot_be_written_is_one_line_and_status_two(app, tmp_path,
 def test_an_application_for_a_model_asks_for_one():
     done = board("build", "bench")
     assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        done.stderr == "medlab: bench runs a model of yours: name its .tflite file with --model\n"
-    )
+    assert done.stderr == "medlab: bench needs a model: name its .tflite file with --model\n"
 
 
 def test_a_run_without_samples_that_prints_nothing_says_how_to_give_some(app):
     done = board("run", app("return 0;"))
     assert (done.returncode, done.stdout) == (0, "")
-    assert "--feed gives the sensor samples" in done.stderr
+    assert "give the sensor samples with --feed" in done.stderr
 
 
 def test_flash_dry_run_prints_the_commands(app):

@@ -180,7 +180,7 @@ def test_text_without_a_proper_name_is_refused(zig, files, says):
 
 
 def test_bytes_that_are_no_firmware_are_one_line():
-    with pytest.raises(BadInput, match="no ELF file"):
+    with pytest.raises(BadInput, match="not an ELF file"):
         boards.load("stm32f405").run(Firmware.from_bytes(b"not an ELF file", "stm32f405"))
 
 

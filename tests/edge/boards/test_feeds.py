@@ -18,10 +18,10 @@ def test_text_numpy_and_binary_hold_the_same_samples(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.txt", b"1\n2 3.5\n", "line 2: '3.5' is no whole number"),
+        ("a.txt", b"1\n2 3.5\n", "line 2: '3.5' is not an integer"),
         ("a.csv", b"1,70000\n", "sample 2 is 70000, more than 16 bits hold"),
         ("a.bin", b"123", "3 bytes"),
-        ("a.npy", b"nothing", "no NumPy file"),
+        ("a.npy", b"nothing", "not a NumPy file"),
     ],
 )
 def test_a_bad_feed_is_one_line(tmp_path, name, content, says):
@@ -40,7 +40,7 @@ def test_a_feed_of_fractions_is_one_line(tmp_path):
 def test_several_arrays_are_no_feed(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.arange(3))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
-    with pytest.raises(BadInput, match="no NumPy file"):
+    with pytest.raises(BadInput, match="not a NumPy file"):
         read_feed(tmp_path / "a.npy")
 
 
@@ -52,5 +52,5 @@ def test_a_feed_that_is_not_there_is_one_line(tmp_path):
 def test_a_stretch_of_samples_is_read_and_a_bad_one_is_one_line():
     assert read_stretch("36:72") == range(36, 72)
     for said in ("36", "72:36", "5:5", "a:b", "-1:4"):
-        with pytest.raises(BadInput, match="no stretch of samples"):
+        with pytest.raises(BadInput, match="not a range of samples"):
             read_stretch(said)

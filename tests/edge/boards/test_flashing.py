@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from medlab.edge.boards import flashing
+from medlab.edge.boards import flashing, serial_port
 from medlab.errors import BadInput
 
 ANSWERS = {
@@ -89,10 +89,10 @@ def test_arduino_cli_uploads_to_the_port_where_the_board_is(tools, firmware):
 @pytest.mark.parametrize(
     ("name", "tool", "answer", "says"),
     [
-        ("nrf52840", "pyocd", "10000100:  00052832    |2(..|", "says 0x52832, .* is 0x52840"),
-        ("stm32h7", "pyocd", "5c001000:  20036480    |..d.|", "says 0x480, .* is 0x450"),
-        ("stm32f405", "st-flash", "0x0411", "says 0x411, .* is 0x413"),
-        ("nrf52840", "arduino-cli", arduinos("arduino:avr:uno"), "says arduino:avr:uno"),
+        ("nrf52840", "pyocd", "10000100:  00052832    |2(..|", "reports 0x52832, .* is 0x52840"),
+        ("stm32h7", "pyocd", "5c001000:  20036480    |..d.|", "reports 0x480, .* is 0x450"),
+        ("stm32f405", "st-flash", "0x0411", "reports 0x411, .* is 0x413"),
+        ("nrf52840", "arduino-cli", arduinos("arduino:avr:uno"), "reports arduino:avr:uno"),
     ],
 )
 def test_another_chip_is_refused_and_nothing_is_written(tools, firmware, name, tool, answer, says):
@@ -154,7 +154,7 @@ def test_a_tool_that_fails_to_write_gives_its_last_line(tools, firmware):
 
 
 def heard(port, seconds=0.3):
-    with flashing.listening(port) as listen:
+    with serial_port.open_port(port) as listen:
         return "".join(listen(seconds))
 
 
@@ -186,7 +186,7 @@ def test_what_the_board_says_is_heard(pyserial):
 
 
 def test_no_port_is_a_line_not_an_error():
-    assert heard("") == "name the serial port with --port to see what the board says\n"
+    assert heard("") == "name the serial port with --port to see the board's output\n"
 
 
 def test_a_port_that_is_not_there_is_a_line_not_an_error(pyserial):

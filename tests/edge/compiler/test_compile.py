@@ -141,7 +141,7 @@ def test_the_command_inspects_a_file_and_draws_its_plan(tmp_path):
 
 def test_a_picture_of_another_kind_is_refused(tmp_path):
     compiled = translate(read_model(residual_model()))
-    with pytest.raises(BadInput, match="ends in"):
+    with pytest.raises(BadInput, match="not a figure's format"):
         report.draw_plan(compiled, tmp_path / "plan.gif")
 
 

@@ -96,12 +96,12 @@ def test_an_unsupported_operator_is_named_with_its_tensor():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: setattr(m.graph.tensors[1], "type", 3), "tensor 1 't1' are no constant int8"),
+        (lambda m: setattr(m.graph.tensors[1], "type", 3), "tensor 1 't1' are not constant int8"),
         (lambda m: setattr(m.graph.tensors[2], "buffer", 0), "reads tensor 2 't2', which nothing"),
         (lambda m: setattr(m.graph.tensors[3], "shape", [1, 9, 8, 5]), "has shape [1, 9, 8, 5]"),
         (lambda m: setattr(m.graph.tensors[3].quantization, "scale", None), "has 0 scales"),
         (lambda m: setattr(m.graph.operators[0], "builtinOptions", None), "Padding is missing"),
-        (lambda m: setattr(m.graph.operators[0], "inputs", [0]), "no constant int8 weights"),
+        (lambda m: setattr(m.graph.operators[0], "inputs", [0]), "not constant int8 weights"),
         (lambda m: setattr(m.graph.operators[0], "inputs", [0, 99, 2]), "tensor 99"),
         (lambda m: setattr(m.graph.operators[0].builtinOptions, "strideW", 0), "stride 0"),
         (
@@ -135,7 +135,7 @@ def test_a_layer_of_constants_is_refused():
 def test_a_concatenation_of_other_scales_is_refused():
     maker = Maker([1, 4])
     maker.add("CONCATENATION", [maker.input, maker.input], [1, 8], 0.07, -5, axis=1)
-    assert "tensor 0 't0' has another scale than the output" in refusal(maker.finish())
+    assert "tensor 0 't0' has a different scale from the output" in refusal(maker.finish())
 
 
 def test_two_outputs_are_refused():

@@ -181,7 +181,7 @@ def test_what_arduino_cli_cannot_build_is_one_line(tmp_path, sketch, monkeypatch
 
 
 def test_a_board_that_is_no_arduino_and_an_application_without_a_sketch_are_refused(tmp_path):
-    with pytest.raises(BadInput, match="no Arduino board"):
+    with pytest.raises(BadInput, match="not an Arduino board"):
         arduino.commands(tmp_path, boards.load("stm32f405"))
     with pytest.raises(BadInput, match="has no Arduino sketch"):
         arduino.sketch(boards.application("hello"), runs.MODEL, tmp_path)

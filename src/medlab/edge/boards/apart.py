@@ -28,7 +28,7 @@ MEMORY = 2_000_000_000  # bytes of memory for the child
 
 
 def run(
-    board: str, elf: bytes, feed: Sequence[int] = (), seconds: float = SECONDS, **options
+    board: str, elf: bytes, feed: Sequence[int] = (), *, seconds: float = SECONDS, **options
 ) -> RunResult:
     """Run the ELF file with this content on a board, from reset to its end.
 

@@ -1,6 +1,6 @@
 """Boards: a folder each under hardware_labs/boards/, built for and emulated here.
 
-board.yaml names the core, clock and memory, what tells the chip from others, and the devices of its
+board.yaml names the core, clock and memory, what identifies the chip, and the devices of its
 emulation (devices/models.py, with the addresses at which the chip has them).
 """
 

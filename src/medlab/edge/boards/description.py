@@ -1,4 +1,4 @@
-"""What a board's folder says: board.yaml, read and checked."""
+"""board.yaml, read and checked: a board's core, memory, chip and devices."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -13,7 +13,7 @@ def read_feed(path: Path) -> list[int]:
     """Return the samples in a file: whole numbers from -32768 to 65535.
 
     .npy: whole numbers of any shape, row by row. .bin: 16-bit integers, little-endian. Anything
-    else: text, numbers apart by white space or commas, `#` begins a remark. Raises BadInput.
+    else: text, numbers separated by white space or commas, `#` begins a comment. Raises BadInput.
     """
     try:
         return _check(READERS.get(path.suffix, _read_text)(path), path)
@@ -23,11 +23,11 @@ def read_feed(path: Path) -> list[int]:
         ) from None
 
 
-def read_stretch(said: str) -> range:
-    """Return the numbers of samples from FROM up to TO, said as FROM:TO. Raises BadInput."""
-    found = re.fullmatch(r"(\d+):(\d+)", said.strip())
+def read_stretch(text: str) -> range:
+    """Return the numbers of samples from FROM up to TO, written as FROM:TO. Raises BadInput."""
+    found = re.fullmatch(r"(\d+):(\d+)", text.strip())
     if not found or int(found[1]) >= int(found[2]):
-        raise BadInput(f"{said!r} is no stretch of samples: write one such as 3600:7200")
+        raise BadInput(f"{text!r} is not a range of samples: write one such as 3600:7200")
     return range(int(found[1]), int(found[2]))
 
 
@@ -44,7 +44,7 @@ def _whole(word: str, where: str) -> int:
     try:
         return int(word)
     except ValueError:
-        raise BadInput(f"{where}: {word[:20]!r} is no whole number: round samples first") from None
+        raise BadInput(f"{where}: {word[:20]!r} is not an integer: round samples first") from None
 
 
 def _read_binary(path: Path) -> list[int]:
@@ -62,9 +62,9 @@ def _read_numpy(path: Path) -> list[int]:
     except (ValueError, EOFError):
         samples = None
     if not isinstance(samples, np.ndarray):
-        raise BadInput(f"{path} is no NumPy file: save it with numpy.save")
+        raise BadInput(f"{path} is not a NumPy file: save it with numpy.save")
     if samples.dtype.kind not in "iu":
-        raise BadInput(f"{path} holds {samples.dtype}: round samples to whole numbers first")
+        raise BadInput(f"{path} holds {samples.dtype}: round samples to integers first")
     return [int(sample) for sample in samples.ravel()]
 
 

@@ -1,4 +1,4 @@
-"""A linked program: what its ELF file says about sections, functions and memory."""
+"""A linked program: the sections, functions and memory of its ELF file."""
 
 import bisect
 import io
@@ -49,8 +49,8 @@ class Firmware:
     def from_bytes(cls, elf: bytes, board: str, compiler: str = "unknown") -> "Firmware":
         """Return the firmware whose ELF file has this content.
 
-        It is read when it is asked for something. That can take for ever if somebody made it to do
-        harm: apart.run looks at such firmware in a process of its own.
+        The file is read when a property is first used. A malicious one can keep the reader busy
+        forever: apart.run reads such firmware in a child process.
         """
         return cls(Path("firmware.elf"), board, compiler, bytes(elf))
 
@@ -125,7 +125,7 @@ class Firmware:
         except OSError as problem:
             raise BadInput(f"cannot read {self.elf}: {problem.strerror}") from None
         except ELFError as problem:
-            raise BadInput(f"{self.elf} is no ELF file ({problem}): build it again") from None
+            raise BadInput(f"{self.elf} is not an ELF file ({problem}): build it again") from None
 
 
 def _sections(elf: ELFFile):
@@ -141,8 +141,8 @@ def _symbols(elf: ELFFile):
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table else ():
         kind = symbol["st_info"]["type"]
-        # "$t" and the like mark where code and data begin; they name nothing. A weak name that
-        # nobody defined is in the table, and has no address.
+        # "$t" and the like mark where code and data begin; they name nothing. An undefined
+        # weak name is in the table, and has no address.
         is_mark = symbol.name.startswith("$") or kind == "STT_FILE"
         if symbol.name and not is_mark and symbol["st_shndx"] != "SHN_UNDEF":
             address = symbol["st_value"] & (~1 if kind == FUNCTION else ~0)

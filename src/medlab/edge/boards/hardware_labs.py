@@ -44,14 +44,14 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in find_hardware_labs().glob("boards/*/board.yaml"))
 
 
-def application(said: str) -> Path:
+def application(name: str) -> Path:
     """Return an application's folder: a path, or a name in hardware_labs. Raises BadInput."""
-    folder = Path(said)
+    folder = Path(name)
     if not folder.is_dir():
-        folder = find_hardware_labs() / said
+        folder = find_hardware_labs() / name
     if not folder.is_dir():
         own = ", ".join(_applications())
-        raise BadInput(f"there is no application {said}: name a folder with C files, or {own}")
+        raise BadInput(f"there is no application {name}: name a folder with C files, or {own}")
     return folder.resolve()
 
 
@@ -71,7 +71,7 @@ def sources(folder: Path) -> list[Path]:
 
 
 def wants_model(files: Sequence[Path]) -> bool:
-    """Say whether C files include model.h, which a compiled model brings, and have none beside."""
+    """Return whether C files include model.h, which a compiled model brings, and lack it."""
     return any(
         re.search(rb'(?m)^\s*#\s*include\s*"model\.h"', file.read_bytes())
         and not (file.parent / "model.h").exists()

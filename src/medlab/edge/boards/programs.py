@@ -1,4 +1,4 @@
-"""Other people's programs: run them, and say in one line why they failed."""
+"""External programs: run them, and report in one line why they failed."""
 
 import re
 import subprocess
@@ -7,9 +7,9 @@ from medlab.errors import BadInput
 
 
 def run(command: list[str], seconds: float, absent: str, late: str) -> subprocess.CompletedProcess:
-    """Run a program without input, for so many seconds at most; return what it said as text.
+    """Run a program without input, for so many seconds at most; return its output as text.
 
-    Raises BadInput with absent where there is no such program, with late where it gave no answer.
+    Raises BadInput with absent where there is no such program, with late where it timed out.
     """
     try:
         return subprocess.run(
@@ -26,15 +26,15 @@ def run(command: list[str], seconds: float, absent: str, late: str) -> subproces
         raise BadInput(late) from None
 
 
-def first_error(said: str) -> str:
-    """Return the first line that tells an error, with the line of code it quotes; else the first.
+def first_error(output: str) -> str:
+    """Return the first line that reports an error, with the line of code it quotes; else the first.
 
     Code is what gcc and clang write below an error, behind its line's number: `9 | int x = 3`.
     """
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [n for n, line in enumerate(lines) if "error" in line.lower() or "undefined" in line]
     if not errors:
-        return (lines or ["it says nothing"])[0]
-    told, *below = lines[errors[0] : errors[0] + 2]
+        return (lines or ["it printed nothing"])[0]
+    error, *below = lines[errors[0] : errors[0] + 2]
     code = re.fullmatch(r"\d+ \| *(.+)", "".join(below))
-    return f"{told}: `{code[1]}`" if code else told
+    return f"{error}: `{code[1]}`" if code else error

@@ -1,7 +1,7 @@
 """The C compilers that build firmware: Arm's gcc where it is installed, else clang as zig ships it.
 
-Both are told the same: C11, no C library, -O2. Zig's cache lies in medlab's own, so that nothing is
-written elsewhere. MEDLAB_TOOLCHAIN=gcc or zig picks one.
+Both get the same options: C11, no C library, -O2. Zig's cache is inside medlab's own, so that
+nothing is written elsewhere. MEDLAB_TOOLCHAIN=gcc or zig picks one.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ class Toolchain:
         command += [str(source.resolve()) for source in sources]
         command += ["-T", str(script.resolve()), *LINK.split(), *OWN_LINK[self.kind].split()]
         command += ["-o", str(out.resolve())]
-        # A linker script's INCLUDE is looked for in the working folder: zig passes -L on to nobody.
+        # A linker script's INCLUDE is looked for in the working folder: zig does not pass on -L.
         with _few_processors():
             done = subprocess.run(
                 command, capture_output=True, text=True, env=_environment(), cwd=library
@@ -90,7 +90,7 @@ def find(kind: str | None = None) -> Toolchain:
     """
     wanted = kind or os.environ.get("MEDLAB_TOOLCHAIN", "").strip()
     if wanted and wanted not in CORE_FLAGS:
-        raise BadInput(f"there is no toolchain {wanted}: gcc or zig")
+        raise BadInput(f"there is no toolchain {wanted}: use gcc or zig")
     found = [make() for name, make in (("gcc", _gcc), ("zig", _zig)) if wanted in ("", name)]
     for toolchain in filter(None, found):
         return toolchain
@@ -104,8 +104,8 @@ def _gcc() -> Toolchain | None:
     place = shutil.which(GCC)
     if place is None:
         return None
-    said = subprocess.run([place, "-dumpversion"], capture_output=True, text=True, check=False)
-    return Toolchain("gcc", (place,), f"{GCC} {said.stdout.strip()}")
+    version = subprocess.run([place, "-dumpversion"], capture_output=True, text=True, check=False)
+    return Toolchain("gcc", (place,), f"{GCC} {version.stdout.strip()}")
 
 
 def _zig() -> Toolchain | None:
@@ -117,9 +117,9 @@ def _zig() -> Toolchain | None:
 
 @contextlib.contextmanager
 def _few_processors() -> Iterator[None]:
-    """Let what is started meanwhile see few processors: zig has a thread for each, jails count.
+    """Let child processes see few processors: zig starts a thread for each.
 
-    Which ones is left to chance, so that a class does not compile on the same four.
+    They are chosen at random, so that a class does not compile on the same four.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield

@@ -31,7 +31,7 @@ def _check_operator(operator: Operator, computed: set[int]) -> None:
         raise damaged(f"{operator} has {len(operator.outputs)} outputs")
     for tensor in operator.outputs:
         if tensor.data is not None or tensor.index in computed:
-            raise damaged(f"{operator} writes {tensor} anew")
+            raise damaged(f"{operator} writes {tensor} a second time")
         _check_int8(tensor, str(operator))
     for tensor in operator.inputs:
         if tensor is not None and tensor.data is None and tensor.index not in computed:
@@ -58,5 +58,5 @@ def _check_rename(operator: Operator) -> None:
         raise damaged(f"{operator} does not give {out} the bytes of its input")
     if source.scale != out.scale or source.zero_point != out.zero_point:
         raise BadInput(
-            f"{operator}: {out} has another scale than its input: convert the model anew"
+            f"{operator}: {out} has a different scale from its input: convert the model again"
         )

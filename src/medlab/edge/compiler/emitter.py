@@ -56,7 +56,7 @@ def source(graph: Graph, steps: list[Step], plan: Plan, roots: dict[int, int]) -
 
 
 def _defines(steps: list[Step], kernels: set[str]) -> list[tuple[str, int]]:
-    """Say which variants of the convolution's assembly are wanted."""
+    """Return which variants of the convolution's assembly are wanted."""
     if "convolution.c" not in kernels:
         return []
     found = {name for step in steps for name in step.defines}

@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor: shape with batch 1 first, and how int8 values stand for real ones."""
+    """One tensor: shape with batch 1 first, and how int8 values map to real ones."""
 
     index: int
     name: str

@@ -1,4 +1,4 @@
-"""What a person asks about a compiled model, in words and as a picture."""
+"""What a compiled model costs, in words and as a figure of its memory plan."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from medlab.edge.compiler.arena_plan import Block
 from medlab.edge.compiler.compile import CompiledModel
 from medlab.errors import BadInput
 
-PICTURES = (".png", ".svg", ".pdf")
+FORMATS = (".png", ".svg", ".pdf")
 
 
 def summary(compiled: CompiledModel) -> list[str]:
-    """Say in a few lines what an inference costs; sizes are bytes."""
+    """Describe in a few lines what an inference costs; sizes are bytes."""
     return [
         f"input: {_end(compiled.input)}",
         f"output: {_end(compiled.output)}",
@@ -47,9 +47,9 @@ def block_rows(compiled: CompiledModel) -> list[tuple[str, str, str]]:
 
 
 def draw_plan(compiled: CompiledModel, out: Path) -> None:
-    """Draw which bytes of the arena hold what, step by step; BadInput for an odd file name."""
-    if out.suffix not in PICTURES:
-        raise BadInput(f"{out}: a picture's name ends in {', '.join(PICTURES)}: name one of these")
+    """Draw which bytes of the arena hold what, step by step; BadInput for an unknown format."""
+    if out.suffix not in FORMATS:
+        raise BadInput(f"{out}: not a figure's format: name a {', '.join(FORMATS)} file")
     figure = plan_figure(compiled)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

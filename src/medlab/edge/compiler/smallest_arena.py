@@ -1,6 +1,6 @@
 """How large a tensor arena TensorFlow Lite for Microcontrollers needs for a model.
 
-tflite-micro's interpreter is asked on this computer, in a process for each size: with an arena that
+tflite-micro's interpreter is tried on this computer, in a process for each size: with an arena that
 is too small it raises an error, or crashes. Pointers have 8 bytes here and 4 on a microcontroller,
 so that the size found is enough there.
 """
@@ -32,7 +32,7 @@ made.get_output(0)
 def smallest_arena(model: Path, most: int = MOST) -> int:
     """Return the bytes of the smallest arena that runs a model, to the next multiple of 64.
 
-    Raises BadInput for a file that is no int8 model, and where most bytes are not enough.
+    Raises BadInput for a file that is not an int8 model, and where most bytes are not enough.
     """
     if importlib.util.find_spec("tflite_micro") is None:
         raise BadInput("tflite-micro is not installed: pip install tflite-micro")

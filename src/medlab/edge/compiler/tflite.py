@@ -57,15 +57,13 @@ def _file_bytes(path: Path) -> bytes:
 def parse(content: bytes) -> Graph:
     """Read the flatbuffer of a .tflite file; raises BadInput if it is damaged."""
     if len(content) < 16 or content[4:8] != b"TFL3":
-        raise BadInput(
-            "not a .tflite file: it does not begin as one (no TFL3 mark); export it anew"
-        )
+        raise BadInput("not a .tflite file: it has no TFL3 mark; export it again")
     try:
         return _parse(content)
     except SCHEMA_FAULTS as problem:
         kind = type(problem).__name__
         raise BadInput(
-            f"the .tflite file is damaged ({kind} while reading): copy it anew"
+            f"the .tflite file is damaged ({kind} while reading): copy it again"
         ) from None
 
 

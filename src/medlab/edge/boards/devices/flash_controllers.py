@@ -26,7 +26,7 @@ class FlashController(Registers):
         self.erases = 0
 
     def cover(self, start: int) -> None:
-        """Say where the flash memory begins that this controller looks after."""
+        """Place the sectors from the address on at which this controller's flash begins."""
         self.sectors = []
         for size in self.sizes:
             self.sectors.append(Sector(start, size))
@@ -69,11 +69,11 @@ class LockedByKeys(FlashController):
             super().write(offset, value)
 
     def is_locked(self) -> bool:
-        """Tell whether the control register takes nothing."""
+        """Return whether the control register takes nothing."""
         return bool(self.words[self.control] & self.lock)
 
     def obey(self, value: int) -> None:
-        """Do what the open control register was told to."""
+        """Act on what was written to the open control register."""
         raise NotImplementedError
 
     def _take_key(self, value: int) -> None:
@@ -106,7 +106,7 @@ class FlashF4(LockedByKeys):
             raise ForbiddenWrite("the flash is locked, or not set to be written (PG)")
         if count != 1 << (control >> 8 & 3):
             raise ForbiddenWrite(
-                f"{count} bytes at a time, but the controller's PSIZE says otherwise"
+                f"{count} bytes at a time, but the controller's PSIZE is different"
             )
 
     def obey(self, value: int) -> None:

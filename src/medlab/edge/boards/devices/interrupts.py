@@ -17,7 +17,7 @@ class InterruptSource(Registers):
         raise NotImplementedError
 
     def asks(self) -> bool:
-        """Tell whether the device asks for its interrupt now."""
+        """Return whether the device asks for its interrupt now."""
         raise NotImplementedError
 
     def next_rise(self) -> int | None:
@@ -58,7 +58,7 @@ class Line(InterruptSource):
         return self.asks()
 
     def asks(self) -> bool:
-        """Tell whether the line asks for its interrupt now."""
+        """Return whether the line asks for its interrupt now."""
         return bool(self.words.get(self.pending, 0) & self.words.get(self.mask, 0) & self.bit)
 
     def next_rise(self) -> int | None:
@@ -70,7 +70,7 @@ class Stream(InterruptSource):
     """A DMA stream that puts samples into a ring in memory, one every so many cycles.
 
     It is ST's stream 0 in circular mode; in the chip a timer paces the converter, here the board's
-    file does. Bits of LISR tell that half of the ring, or all of it, has been filled. Nobody asks
+    file does. Bits of LISR report that half of the ring, or all of it, is full. Nothing checks
     whether the program has read what is overwritten. Source: RM0090, 10.
     """
 
@@ -105,13 +105,13 @@ class Stream(InterruptSource):
 
     def rise(self, now: int) -> bool:
         """Move the samples that are due; return whether the stream newly asks."""
-        asked = self.asks()
+        asked_before = self.asks()
         while self.next_at is not None and self.next_at <= now:
             self._move()
-        return self.asks() and not asked
+        return self.asks() and not asked_before
 
     def asks(self) -> bool:
-        """Tell whether the stream asks for its interrupt now."""
+        """Return whether the stream asks for its interrupt now."""
         flags, control = self.words.get(self.LISR, 0), self.words.get(self.CR, 0)
         return any(flags & flag and control & bit for flag, bit in self.LETS_THROUGH)
 
@@ -136,13 +136,13 @@ class Stream(InterruptSource):
         self.moved += 1
         within = self.moved % self.length
         self.words[self.NDTR] = self.length - within
-        self._tell({self.length // 2: self.HALF, 0: self.FULL}.get(within, 0))
+        self._set_flag({self.length // 2: self.HALF, 0: self.FULL}.get(within, 0))
         self.next_at += self.every
 
     def _fail(self) -> None:
-        self._tell(self.ERROR)
+        self._set_flag(self.ERROR)
         self.words[self.CR] &= ~self.ENABLE
         self.next_at = None
 
-    def _tell(self, flag: int) -> None:
+    def _set_flag(self, flag: int) -> None:
         self.words[self.LISR] = self.words.get(self.LISR, 0) | flag

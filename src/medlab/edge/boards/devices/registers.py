@@ -15,7 +15,7 @@ class MachineInterface(Protocol):
 
 
 class ForbiddenWrite(Exception):
-    """A write that the device does not allow; the message says why."""
+    """A write that the device does not allow; the message is the reason."""
 
 
 class Registers:
@@ -24,7 +24,7 @@ class Registers:
     def __init__(self, at: int, size: int = 0x400, always=None, follows=None):
         """Take an address, a size, always {offset: bits}, follows {offset: [[bits, shift], ...]}.
 
-        A bit that follows is read where the written bit stands, shifted left: a ready bit that is
+        A bit that follows is read at the written bit's place, shifted left: a ready bit that is
         set as soon as its device is switched on.
         """
         self.at, self.size = at, size

@@ -17,7 +17,7 @@ class Feed:
         self.used = 0
 
     def is_lead_off(self) -> bool:
-        """Tell whether an electrode is off as of the last sample that was given."""
+        """Return whether an electrode is off as of the last sample that was given."""
         return any(self.used - 1 in samples for samples in self.lead_off)
 
     def next(self) -> int | None:
@@ -29,7 +29,7 @@ class Feed:
 
 
 class Converter(Registers):
-    """An analogue-to-digital converter: a start bit, a bit that says done, a register to read."""
+    """An analogue-to-digital converter: a start bit, a bit for done, a register to read."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Converter(Registers):
 
 
 class ConverterIntoMemory(Registers):
-    """The nRF52840's SAADC: told to sample, it writes to the address in RESULT.PTR."""
+    """The nRF52840's SAADC: it writes each sample to the address in RESULT.PTR."""
 
     START, SAMPLE, STARTED, END, PTR = 0x000, 0x004, 0x100, 0x104, 0x62C
 
@@ -89,7 +89,7 @@ class ConverterIntoMemory(Registers):
 
 
 class Pins(Registers):
-    """Pins, of which some read 1 while the sensor's front end says that an electrode is off."""
+    """Pins, of which some read 1 while an electrode of the sensor's front end is off."""
 
     def __init__(self, at: int, size: int, input: int, lead_off: int):
         """Take an address, a size, the offset of an input register, and the bits of these pins."""

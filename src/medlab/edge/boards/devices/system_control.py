@@ -29,7 +29,7 @@ class SystemControl(Registers):
         super().__init__(self.AT, PAGE)
         self.cpuid = cpuid
         self.started = 0  # the machine's cycles when the counter was last set to its reload value
-        self.wraps_read = 0  # wraps that a reading of COUNTFLAG has told
+        self.wraps_read = 0  # wraps that a reading of COUNTFLAG has reported
         self.wraps_pended = 0  # wraps that have made the interrupt pending
         self.pending: set[int] = set()
         self.enabled = {SVCALL, PENDSV, SYSTICK}
@@ -107,7 +107,7 @@ class SystemControl(Registers):
         return self.ISER <= offset < self.IPR
 
     def _numbers(self, offset: int) -> range:
-        """Return the exception numbers of the 32 interrupts that a word stands for."""
+        """Return the exception numbers of the 32 interrupts that a word holds."""
         first = FIRST_INTERRUPT + 8 * (offset & 0x7F)
         return range(first, min(first + 32, FIRST_INTERRUPT + self.MOST))
 

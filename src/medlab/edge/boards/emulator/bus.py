@@ -9,7 +9,7 @@ from medlab.edge.boards.devices.registers import PAGE, ForbiddenWrite, Registers
 
 
 class Bus:
-    """Answers the core's reads and writes, and says what is wrong with those that cannot be.
+    """Answers the core's reads and writes; reports those that reach nothing or are forbidden.
 
     on_fault is called with the reason for an access that stops the core, on_rewrite with the first
     and last address of memory that a device changed.

@@ -38,7 +38,7 @@ def new_engine(core: str) -> unicorn.Uc:
 
 
 class Core:
-    """Runs a program once; then one of exit_status, fault and out_of_budget says how it ended.
+    """Runs a program once; then one of exit_status, fault and out_of_budget is set.
 
     trace_from: after so many instructions the rest is followed singly, so that a fault knows its
     own. slept: cycles in WFI.

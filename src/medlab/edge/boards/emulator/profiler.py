@@ -31,7 +31,7 @@ class Profiler:
     """Counts what runs.
 
     at_deadline is called before the first block that begins with `deadline` instructions done; it
-    says whether the core stops in front of that block. when_first_run maps an address to what is
+    returns whether the core stops in front of that block. when_first_run maps an address to what is
     called when the block there runs for the first time.
     """
 
@@ -59,7 +59,7 @@ class Profiler:
         self.calls = {name: [] for name in functions}
 
     def paint_stack(self, firmware: Firmware) -> None:
-        """Fill the stack with a pattern, so that stack_bytes can tell what was written."""
+        """Fill the stack with a pattern, so that stack_bytes can find what was written."""
         self._stack = range(*(firmware.symbols[f"__stack_{end}"] for end in ("limit", "top")))
         self.uc.mem_write(self._stack.start, PAINT * len(self._stack))
 

@@ -1,4 +1,4 @@
-"""What a run records when asked: writes to the arena, reads of a variable, single instructions."""
+"""What a run records on request: arena writes, reads of a variable, single instructions."""
 
 import unicorn
 

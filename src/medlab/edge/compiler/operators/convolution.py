@@ -20,7 +20,7 @@ from medlab.edge.compiler.operators.weights import (
     pack_pairs,
     proven,
 )
-from medlab.edge.compiler.operators.window import Axis, axes, flattened
+from medlab.edge.compiler.operators.window import Axis, axes, flattened, geometry
 
 KERNELS = ("rescale.c", "pairs.c", "convolution.c")
 
@@ -73,7 +73,7 @@ def _paired(operator: Operator, channels: Channels, packed, sides: tuple[Axis, A
             "convolution",
             name,
             block=text,
-            **_geometry(height, width, depth, len(channels.bias)),
+            **geometry(height, width, depth, len(channels.bias)),
             ring_rows=ring,
             row_bytes=row,
             segment=segment,
@@ -108,25 +108,6 @@ def _pointwise(height: Axis, width: Axis) -> bool:
 def _spare(channels: Channels, packed, pixels: int) -> int:
     whole = pixels % 3 == 0 and len(channels.bias) % 2 == 0
     return 0 if whole else 6 * packed[0].shape[0]
-
-
-def _geometry(height: Axis, width: Axis, depth: int, count: int) -> dict[str, int]:
-    return {
-        "in_height": height.inputs,
-        "in_width": width.inputs,
-        "in_channels": depth,
-        "out_height": height.outputs,
-        "out_width": width.outputs,
-        "out_channels": count,
-        "kernel_height": height.kernel,
-        "kernel_width": width.kernel,
-        "stride_y": height.stride,
-        "stride_x": width.stride,
-        "dilation_y": height.dilation,
-        "dilation_x": width.dilation,
-        "pad_top": height.before,
-        "pad_left": width.before,
-    }
 
 
 def _lead(height: Axis, width: Axis, depth: int, channels: Channels, ring: int) -> int:

@@ -33,7 +33,7 @@ def lower(operator: Operator) -> Step:
     depth = source.shape[3]
     if data.shape[0] != 1 or count % depth or option(operator, "DepthMultiplier") < 0:
         what = f"makes {count} channels of {depth}"
-        raise refuse(operator, kernel, what, "export the model anew")
+        raise refuse(operator, kernel, what, "export the model again")
     ordered = np.moveaxis(data[0], 2, 0)
     channels = channels_of(operator, ordered.reshape(count, -1), 3)
     macs = data.size * height.outputs * width.outputs
@@ -128,5 +128,5 @@ def _text(shape: Shape) -> str:
 
 
 def _unroll(count: int) -> int:
-    """Choose how many copies stand in a loop: a divisor if there is one from 8 down to 4."""
+    """Choose how many copies a loop holds: a divisor if there is one from 8 down to 4."""
     return next((n for n in (8, 7, 6, 5, 4) if count % n == 0), 4)

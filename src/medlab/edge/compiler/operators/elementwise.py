@@ -9,9 +9,11 @@ from medlab.edge.compiler.operators.step import (
     Step,
     activation,
     array,
+    four_axes,
     need,
     refuse,
     same_shape,
+    strides,
     structure,
 )
 from medlab.edge.compiler.operators.weights import LONGEST_SHIFT
@@ -24,7 +26,7 @@ def lower(operator: Operator) -> Step:
     inputs = need(operator, 2)
     for tensor in inputs:
         _check(operator, tensor)
-    shapes = [_four(operator, t) for t in (*inputs, operator.output)]
+    shapes = [four_axes(operator, t) for t in (*inputs, operator.output)]
     same_shape(operator, _broadcast(operator, inputs))
     name = f"layer_{operator.index}"
     constants = [_constant(name, i, t) for i, t in enumerate(inputs) if t.data is not None]
@@ -44,17 +46,11 @@ def lower(operator: Operator) -> Step:
 def _check(operator: Operator, tensor: Tensor | None) -> None:
     shown = tensor or operator.output
     if tensor is None or tensor.type != "int8" or len(tensor.scales) != 1:
-        raise refuse(operator, shown, "is no int8 tensor with one scale", "quantise it to int8")
+        raise refuse(operator, shown, "is not an int8 tensor with one scale", "quantise it to int8")
 
 
 def _constant(name: str, i: int, tensor: Tensor) -> str:
     return array("int8_t", f"{name}_{i}", tensor.data)
-
-
-def _four(operator: Operator, tensor: Tensor) -> tuple[int, ...]:
-    if len(tensor.shape) > 4:
-        raise refuse(operator, tensor, f"has {len(tensor.shape)} axes", "use at most four")
-    return (1,) * (4 - len(tensor.shape)) + tensor.shape
 
 
 def _broadcast(operator: Operator, inputs: tuple[Tensor, ...]) -> tuple[int, ...]:
@@ -62,7 +58,7 @@ def _broadcast(operator: Operator, inputs: tuple[Tensor, ...]) -> tuple[int, ...
         return np.broadcast_shapes(*(t.shape for t in inputs))
     except ValueError:
         what = f"with shape {list(inputs[1].shape)} does not go with {list(inputs[0].shape)}"
-        raise refuse(operator, inputs[1], what, "export the model anew") from None
+        raise refuse(operator, inputs[1], what, "export the model again") from None
 
 
 def _add(operator: Operator, name: str, inputs, places) -> tuple[str, str, tuple] | None:
@@ -120,8 +116,8 @@ def _parameters(operator: Operator, name: str, inputs, shapes) -> str:
 
 
 def _steps(shape: tuple[int, ...]) -> list[int]:
-    steps = np.cumprod((1, *shape[:0:-1]))[::-1]
-    return [0 if n == 1 else int(step) for n, step in zip(shape, steps, strict=True)]
+    pairs = zip(shape, strides(shape), strict=True)
+    return [0 if n == 1 else int(step) for n, step in pairs]
 
 
 def _factors(operator: Operator, inputs) -> tuple[list[tuple[int, int]], tuple[int, int]]:
@@ -132,6 +128,6 @@ def _factors(operator: Operator, inputs) -> tuple[list[tuple[int, int]], tuple[i
     else:
         reals, last = [0, 0], scales[0] * scales[1] / out
     if last >= 1:
-        raise refuse(operator, operator.output, "has too small a scale", "convert the model anew")
+        raise refuse(operator, operator.output, "has too small a scale", "convert the model again")
     factors = [fixed_point.quantise_multiplier(r) for r in reals]
     return factors, fixed_point.quantise_multiplier(last)

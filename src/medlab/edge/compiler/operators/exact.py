@@ -6,7 +6,7 @@ from medlab.edge.compiler.fixed_point import wrap
 from medlab.edge.compiler.graph import Operator
 from medlab.edge.compiler.operators.step import Step, array, structure
 from medlab.edge.compiler.operators.weights import Channels
-from medlab.edge.compiler.operators.window import Axis
+from medlab.edge.compiler.operators.window import Axis, geometry
 
 
 def step(
@@ -35,20 +35,7 @@ def step(
             weights=f"{name}_weights",
             bias=f"{name}_bias",
             factors=f"{name}_factors",
-            in_height=height.inputs,
-            in_width=width.inputs,
-            in_channels=depth,
-            out_height=height.outputs,
-            out_width=width.outputs,
-            out_channels=count,
-            kernel_height=height.kernel,
-            kernel_width=width.kernel,
-            stride_y=height.stride,
-            stride_x=width.stride,
-            dilation_y=height.dilation,
-            dilation_x=width.dilation,
-            pad_top=height.before,
-            pad_left=width.before,
+            **geometry(height, width, depth, count),
             group_inputs=group_inputs,
             group_outputs=group_outputs,
             zero_point=channels.zero_point,

@@ -19,10 +19,10 @@ def lower(operator: Operator) -> Step:
     data = constant_weights(operator, kernel, 2)
     count, inputs = data.shape
     if operator.options.get("WeightsFormat", 0):
-        raise refuse(operator, kernel, "have a shuffled format", "export the model anew")
+        raise refuse(operator, kernel, "have a shuffled format", "export the model again")
     if source.size % inputs or operator.output.size != source.size // inputs * count:
         what = f"has {source.size} values for {inputs} inputs"
-        raise refuse(operator, source, what, "export the model anew")
+        raise refuse(operator, source, what, "export the model again")
     vectors = source.size // inputs
     channels = channels_of(operator, data, 0)
     safe = proven(channels)

@@ -7,11 +7,13 @@ from medlab.edge.compiler.operators.step import (
     Step,
     activation,
     array,
+    four_axes,
     need,
     option,
     refuse,
     same_scale,
     same_shape,
+    strides,
 )
 
 
@@ -20,15 +22,9 @@ def lower(operator: Operator) -> Step:
     return _pad(operator) if operator.kind == "PAD" else _concatenation(operator)
 
 
-def _four(operator: Operator, tensor: Tensor) -> tuple[int, ...]:
-    if len(tensor.shape) > 4:
-        raise refuse(operator, tensor, f"has {len(tensor.shape)} axes", "use at most four")
-    return (1,) * (4 - len(tensor.shape)) + tensor.shape
-
-
 def _move(name: str, place: str, start: int, shape, into) -> tuple[str, str]:
     """Write a copy of a block into a larger one, and its constants."""
-    steps = np.cumprod((1, *into[:0:-1]))[::-1]
+    steps = strides(into)
     constants = array("int32_t", f"{name}_counts", shape) + array("int32_t", f"{name}_steps", steps)
     return constants, f"move({place}, {{out}} + {start}, {name}_counts, {name}_steps);"
 
@@ -46,8 +42,8 @@ def _pad(operator: Operator) -> Step:
         raise refuse(operator, paddings, "is negative", "crop in another layer")
     sides = zip(before, source.shape, after, strict=True)
     same_shape(operator, tuple(b + n + a for b, n, a in sides))
-    shape, into = _four(operator, source), _four(operator, out)
-    steps = np.cumprod((1, *into[:0:-1]))[::-1]
+    shape, into = four_axes(operator, source), four_axes(operator, out)
+    steps = strides(into)
     start = int(np.dot([0] * (4 - rank) + before, steps))
     constants, call = _move(f"layer_{operator.index}", "{0}", start, shape, into)
     fill = f"fill_bytes({{out}}, {out.zero_point}, {out.size});"
@@ -59,9 +55,9 @@ def _concatenation(operator: Operator) -> Step:
     axis = option(operator, "Axis")
     axis += rank * (axis < 0)
     if not 0 <= axis < rank or activation(operator) != "NONE" or not operator.inputs:
-        raise refuse(operator, out, "is joined in a way that has no kernel", "export it anew")
+        raise refuse(operator, out, "is joined in a way that has no kernel", "export it again")
     constants, calls, done = [], [], 0
-    into = _four(operator, out)
+    into = four_axes(operator, out)
     step = int(np.prod(out.shape[axis + 1 :], dtype=np.int64))
     for i, tensor in enumerate(operator.inputs):
         name = f"layer_{operator.index}_{i}"
@@ -71,22 +67,22 @@ def _concatenation(operator: Operator) -> Step:
             constants.append(array("int8_t", name, tensor.data))
             place = name
         start = (done - tensor.shape[axis]) * step
-        text, call = _move(name, place, start, _four(operator, tensor), into)
+        text, call = _move(name, place, start, four_axes(operator, tensor), into)
         constants.append(text)
         calls.append(call)
     if done != out.shape[axis]:
-        raise refuse(operator, out, f"has {out.shape[axis]}, not {done}", "export the model anew")
+        raise refuse(operator, out, f"has {out.shape[axis]}, not {done}", "export the model again")
     return Step(operator, "\n    ".join(calls), ("move.c",), constants)
 
 
 def _part(operator: Operator, tensor: Tensor | None, axis: int, done: int) -> int:
     if tensor is None or tensor.type != "int8" or len(tensor.scales) != 1:
-        raise refuse(operator, tensor or operator.output, "is no int8 tensor", "quantise it")
+        raise refuse(operator, tensor or operator.output, "is not an int8 tensor", "quantise it")
     same_scale(operator, tensor)
     expected = list(operator.output.shape)
     if len(tensor.shape) != len(expected):
-        raise refuse(operator, tensor, "has another number of axes", "export the model anew")
+        raise refuse(operator, tensor, "has a different number of axes", "export the model again")
     expected[axis] = tensor.shape[axis]
     if list(tensor.shape) != expected:
-        raise refuse(operator, tensor, f"has shape {list(tensor.shape)}", "export the model anew")
+        raise refuse(operator, tensor, f"has shape {list(tensor.shape)}", "export the model again")
     return done + tensor.shape[axis]

@@ -1,7 +1,5 @@
 """AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
 
-import numpy as np
-
 from medlab.edge.compiler import fixed_point
 from medlab.edge.compiler.graph import Operator
 from medlab.edge.compiler.operators.step import (
@@ -12,6 +10,7 @@ from medlab.edge.compiler.operators.step import (
     option,
     refuse,
     same_scale,
+    strides,
     structure,
 )
 from medlab.edge.compiler.operators.window import axes
@@ -65,13 +64,13 @@ def _mean(operator: Operator) -> Step:
         raise refuse(operator, axis or source, "gives no constant axes", do)
     wanted = {int(a) + rank * (a < 0) for a in axis.data.ravel()}
     if not wanted <= set(range(rank)) or not wanted:
-        raise refuse(operator, axis, f"names axes {sorted(wanted)} of {rank}", "export it anew")
+        raise refuse(operator, axis, f"names axes {sorted(wanted)} of {rank}", "export it again")
     kept = [n for i, n in enumerate(source.shape) if i not in wanted]
     if [n for n in out.shape if n != 1] != [n for n in kept if n != 1]:
-        raise refuse(operator, out, f"has shape {list(out.shape)}", "export the model anew")
+        raise refuse(operator, out, f"has shape {list(out.shape)}", "export the model again")
     count = source.size // out.size
     multiplier, shift = _mean_factor(source.scale / out.scale, count)
-    steps = np.cumprod((1, *source.shape[:0:-1]))[::-1]
+    steps = strides(source.shape)
     tables = [
         _axes(f"layer_{operator.index}_{word}", [(source.shape[i], steps[i]) for i in chosen])
         for word, chosen in (

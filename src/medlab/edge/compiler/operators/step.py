@@ -12,7 +12,7 @@ ANYWHERE = 1 << 30  # the input is read before the first output is written
 
 @dataclass(frozen=True)
 class Overlap:
-    """How the output may lie over an input that nobody reads later.
+    """How the output may lie over an input that no later step reads.
 
     The output may begin up to `lead` bytes after the input begins; if `exact`, it must begin where
     the input does.
@@ -24,7 +24,7 @@ class Overlap:
 
 @dataclass
 class Step:
-    """A call of a kernel; {0}, {1}, {out} and {scratch[0]} in it stand for addresses."""
+    """A call of a kernel; {0}, {1}, {out} and {scratch[0]} in it are replaced by addresses."""
 
     operator: Operator
     call: str
@@ -58,11 +58,23 @@ def structure(ctype: str, name: str, **fields) -> str:
     return f"static const struct {ctype} {name} = {{\n{body}}};\n"
 
 
+def strides(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the elements from one index to the next along each axis, row-major order."""
+    return np.cumprod((1, *shape[:0:-1]))[::-1]
+
+
+def four_axes(operator: Operator, tensor: Tensor) -> tuple[int, ...]:
+    """Return a tensor's shape with axes of size 1 in front; more than four are refused."""
+    if len(tensor.shape) > 4:
+        raise refuse(operator, tensor, f"has {len(tensor.shape)} axes", "use at most four")
+    return (1,) * (4 - len(tensor.shape)) + tensor.shape
+
+
 def need(operator: Operator, inputs: int) -> tuple[Tensor | None, ...]:
     """Return the operator's inputs, filled up with None; too few or too many are refused."""
     found = operator.inputs + (None,) * (inputs - len(operator.inputs))
     if len(found) != inputs or found[0] is None:
-        raise BadInput(f"{operator}: {len(operator.inputs)} inputs, not {inputs}: export it anew")
+        raise BadInput(f"{operator}: {len(operator.inputs)} inputs, not {inputs}: export it again")
     if found[0].data is not None and operator.kind not in ("ADD", "MUL"):
         raise refuse(operator, found[0], "is constant", "let the converter fold constants")
     return found
@@ -71,7 +83,7 @@ def need(operator: Operator, inputs: int) -> tuple[Tensor | None, ...]:
 def option(operator: Operator, name: str):
     """Return an option, or refuse an operator that came without its options."""
     if name not in operator.options:
-        raise BadInput(f"{operator}: option {name} is missing: the file is damaged, export it anew")
+        raise BadInput(f"{operator}: option {name} is missing: export the model again")
     return operator.options[name]
 
 
@@ -79,7 +91,7 @@ def same_shape(operator: Operator, expected: tuple[int, ...]) -> None:
     """Refuse an output whose shape is not what the operator computes."""
     if operator.output.shape != tuple(expected):
         found = list(operator.output.shape)
-        do = "the file is damaged, export it anew"
+        do = "the file is damaged, export it again"
         raise refuse(operator, operator.output, f"has shape {found}, not {list(expected)}", do)
 
 
@@ -88,7 +100,7 @@ def same_scale(operator: Operator, tensor: Tensor) -> None:
     out = operator.output
     if tensor.scale != out.scale or tensor.zero_point != out.zero_point:
         raise refuse(
-            operator, tensor, "has another scale than the output", "convert the model anew"
+            operator, tensor, "has a different scale from the output", "convert the model again"
         )
 
 

@@ -26,7 +26,7 @@ def lower(operator: Operator) -> Step:
     out = operator.output
     same_shape(operator, source.shape)
     if out.zero_point != INT8_MIN or abs(out.scale - 1 / 256) > 1e-6:
-        do = "convert it anew, with output scale 1/256 and zero point -128"
+        do = "convert it again, with output scale 1/256 and zero point -128"
         raise refuse(operator, out, f"has scale {out.scale:.6g}", do)
     return _softmax(operator) if operator.kind == "SOFTMAX" else _logistic(operator)
 
@@ -66,7 +66,7 @@ def _softmax(operator: Operator) -> Step:
     real = option(operator, "Beta") * source.scale * (1 << (31 - SOFTMAX_BITS))
     multiplier, shift = fixed_point.quantise_multiplier(min(real, 2.0**31 - 1))
     if real <= 1:
-        raise refuse(operator, source, "has too small a scale for softmax", "convert it anew")
+        raise refuse(operator, source, "has too small a scale for softmax", "convert it again")
     size = min(_radius(SOFTMAX_BITS, shift), 255) + 1
     table = [_exponential(d, multiplier, shift) for d in range(size)]
     rows = source.size // depth

@@ -28,7 +28,7 @@ class Channels:
 
     @property
     def relu(self) -> bool:
-        """Tell whether the activation cuts off everything below zero."""
+        """Return whether the activation cuts off everything below zero."""
         return self.low >= self.zero_point
 
     @property
@@ -59,7 +59,7 @@ def channels_of(operator: Operator, weights: np.ndarray, axis: int) -> Channels:
     factors = [fixed_point.quantise_multiplier(f) for f in _factors(operator, len(weights), axis)]
     for _, shift in factors:
         if shift > 30:
-            raise refuse(operator, kernel, "has a scale out of proportion", "convert it anew")
+            raise refuse(operator, kernel, "has a scale out of proportion", "convert it again")
     low, high = fixed_point.activation_range(activation(operator), out.scale, out.zero_point)
     multiplier, shift = [m for m, _ in factors], [s for _, s in factors]
     return Channels(weights, folded.tolist(), multiplier, shift, out.zero_point, low, high)
@@ -69,10 +69,10 @@ def constant_weights(operator: Operator, kernel: Tensor | None, rank: int) -> np
     """Return an operator's int8 weights; refuse any others."""
     if kernel is None or kernel.data is None or kernel.type != "int8":
         shown = kernel or operator.output
-        raise refuse(operator, shown, "are no constant int8 weights", "quantise with int8 weights")
+        raise refuse(operator, shown, "are not constant int8 weights", "quantise with int8 weights")
     if len(kernel.shape) != rank or not len(kernel.scales) or kernel.zero_points.any():
         do = "convert with symmetric int8 weights"
-        raise refuse(operator, kernel, f"are no symmetric weights of {rank} axes", do)
+        raise refuse(operator, kernel, f"are not symmetric weights of {rank} axes", do)
     return kernel.data.astype(np.int64)
 
 
@@ -81,7 +81,7 @@ def _bias(operator: Operator, bias: Tensor | None, channels: int) -> np.ndarray:
         return np.zeros(channels, np.int64)
     if bias.data is None or bias.type != "int32" or bias.size != channels:
         do = "convert with int8 weights and int32 biases"
-        raise refuse(operator, bias, "is no constant int32 bias, one per channel", do)
+        raise refuse(operator, bias, "is not a constant int32 bias, one per channel", do)
     return bias.data.astype(np.int64).ravel()
 
 
@@ -89,7 +89,7 @@ def _factors(operator: Operator, channels: int, axis: int) -> list[float]:
     source, kernel, out = operator.inputs[0], operator.inputs[1], operator.output
     if len(kernel.scales) not in (1, channels):
         what = f"has {len(kernel.scales)} scales for {channels} channels"
-        raise refuse(operator, kernel, what, "convert it anew")
+        raise refuse(operator, kernel, what, "convert it again")
     if operator.kind == "FULLY_CONNECTED" and len(kernel.scales) == 1:
         product = np.float32(source.scale) * kernel.scales[0]  # in float32, as the interpreter does
         return [float(product) / out.scale] * channels

@@ -31,7 +31,7 @@ class Axis:
 
     @property
     def sees_padding(self) -> bool:
-        """Tell whether any window reaches outside."""
+        """Return whether any window reaches outside."""
         return self.before > 0 or self.padded > self.before + self.inputs
 
 
@@ -57,9 +57,9 @@ def axes(operator: Operator, kernel: tuple[int, int], channels: int) -> tuple[Ax
         span = (window - 1) * dilation + 1
         if min(stride, dilation, window) < 1 or max(stride, dilation, window, span) > LARGEST:
             what = f"has window {window}, stride {stride}, dilation {dilation}"
-            raise refuse(operator, operator.output, what, "export the model anew")
+            raise refuse(operator, operator.output, what, "export the model again")
         if not same and span > size:
-            raise refuse(operator, source, "is smaller than the window", "export the model anew")
+            raise refuse(operator, source, "is smaller than the window", "export the model again")
         found.append(axis(size, window, stride, dilation, same))
     same_shape(operator, (1, found[0].outputs, found[1].outputs, channels))
     return found[0], found[1]
@@ -80,3 +80,23 @@ def upright(height: Axis, width: Axis) -> tuple[Axis, Axis]:
     if replace(height, stride=1, dilation=1) == flat:
         return width, flat
     return height, width
+
+
+def geometry(height: Axis, width: Axis, depth: int, count: int) -> dict[str, int]:
+    """Return the fields that the C structures of convolutions share; count: output channels."""
+    return {
+        "in_height": height.inputs,
+        "in_width": width.inputs,
+        "in_channels": depth,
+        "out_height": height.outputs,
+        "out_width": width.outputs,
+        "out_channels": count,
+        "kernel_height": height.kernel,
+        "kernel_width": width.kernel,
+        "stride_y": height.stride,
+        "stride_x": width.stride,
+        "dilation_y": height.dilation,
+        "dilation_x": width.dilation,
+        "pad_top": height.before,
+        "pad_left": width.before,
+    }

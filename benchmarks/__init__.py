@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks.NAME` measures one thing and records its figures."""
