@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python tools/train_ecg_monitor.py
 
-Writes hardware_labs/ecg_monitor/model.tflite. Everything it learns from is generated
-(medlab.datasets.ecg): nothing it says is about a patient. About a minute and a half of one core;
-the same machine gives the same bytes.
+Writes hardware_labs/ecg_monitor/model.tflite. All training data is generated
+(medlab.datasets.ecg): its results say nothing about patients. Takes about a minute and a half on
+one core; the same machine gives the same bytes.
 
 Input: 256 samples of lead MLII at 360 Hz, the R wave at index 160, less their mean, in eighths of
 their mean absolute deviation, as int8. Calibration holds both ends of that range, so that the

@@ -1070,8 +1070,7 @@ plt.show()
 from medlab.edge import boards
 from medlab.edge.boards import toolchain
 from medlab.edge.boards.firmware import Firmware
-from medlab.edge.compiler.compile import translate
-from medlab.edge.compiler.tflite import read_model
+from medlab.edge.compiler import read_model, translate
 
 MAIN = r"""
 #include "hal.h"

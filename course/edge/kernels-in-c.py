@@ -383,7 +383,7 @@ def wanted(layer):
 
 
 def depthwise_output(learner, name, layer, places=(0, 0, 0)):
-    """Return Seen, the bytes changed beside the output, the output, and the right output."""
+    """Return the RunResult, the bytes changed beside the output, the output, and the right output."""
     sizes = [*layer["input"].shape, layer["input_zero"], layer["output_zero"]]
     feed = [3, *sizes, places[0], *layer["input"].ravel(), places[1], *layer["weights"].ravel()]
     feed += [*words(layer["bias"]), *words(layer["multiplier"]), *words(layer["shift"]), places[2]]

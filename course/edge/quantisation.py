@@ -1054,7 +1054,7 @@ def layer_constants(weights, bias, in_scale, out_scale, per_channel=True):
 # The specification asks for exactly this, so that a chip, this notebook and TensorFlow Lite Micro
 # give the same byte. "Nearly the same" is worth little: nobody can tell it from a fault.
 #
-# medlab's own compiler does step 3 number by number, in `medlab/edge/fixed_point.py`. Write yours
+# medlab's own compiler does step 3 number by number, in `medlab/edge/compiler/fixed_point.py`. Write yours
 # for whole arrays first; then compare.
 #
 # ### Exercise 4: int8_conv
@@ -2020,9 +2020,9 @@ def on_the_board(network, films):
     """Return what the emulated board prints for films, instructions for each film, and flash."""
     from medlab.edge import boards
     from medlab.edge.boards import toolchain
-    from medlab.edge.compiler import compile
+    from medlab.edge.compiler import translate
 
-    compiled = compile.translate(as_graph(network))
+    compiled = translate(as_graph(network))
     board = boards.load("stm32f405")
     main = boards.find_hardware_labs() / "bench" / "main.c"
     with tempfile.TemporaryDirectory() as folder:

@@ -2,8 +2,8 @@
 
     FREERTOS_PATH=~/FreeRTOS-Kernel python hardware_labs/rtos/build.py [--locked]
 
-FREERTOS_PATH names a checkout of FreeRTOS-Kernel: the folder that holds tasks.c. Prints how long
-alarms took, in instructions. Exit status 2, and one line, where something is missing.
+FREERTOS_PATH is a checkout of FreeRTOS-Kernel: the folder that contains tasks.c. Prints how many
+instructions alarms took. Exits with status 2 and one line where something is missing.
 """
 
 import os
@@ -24,10 +24,12 @@ PERIOD, FIRST = 160_000, 160_000  # of the network, and its first release, in cy
 
 
 def find_kernel() -> Path:
-    """Return the folder that FREERTOS_PATH names; raise BadInput if it holds no kernel."""
+    """Return the folder that FREERTOS_PATH names; raise BadInput if it contains no kernel."""
     named = os.environ.get("FREERTOS_PATH", "").strip()
     if not named:
-        raise BadInput("FREERTOS_PATH is not set: it names the folder of FreeRTOS-Kernel's tasks.c")
+        raise BadInput(
+            "FREERTOS_PATH is not set: set it to the folder of FreeRTOS-Kernel's tasks.c"
+        )
     missing = [name for name in KERNEL if not Path(named, name).is_file()]
     if missing:
         raise BadInput(f"FREERTOS_PATH names {named}, which has no {missing[0]}: correct it")
@@ -51,12 +53,14 @@ def delays(locked: bool, alarms: int = 30) -> list[int]:
     run = board.run(firmware, rises=rises, budget=BUDGET).check()
     answers = [at for at, character in run.trace if character == "!"]
     if run.exit_status or len(answers) != alarms:
-        raise BadInput(f"status {run.exit_status}, {len(answers)} of {alarms} alarms were given")
+        raise BadInput(
+            f"status {run.exit_status}, {len(answers)} of {alarms} alarms were answered: rebuild from an unchanged checkout"
+        )
     return [answer - rise for rise, answer in zip(rises, answers, strict=True)]
 
 
 def main() -> int:
-    """Build, run and tell."""
+    """Build, run and print the delays."""
     locked = "--locked" in sys.argv[1:]
     try:
         took = delays(locked)
