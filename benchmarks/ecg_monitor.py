@@ -70,7 +70,7 @@ def heard(folder: Path, compiler, feed, name: str = "monitor"):
     firmware = runs.build(BOARD, folder / name, compiler)
     watched = ["model_invoke", "monitor_add"]
     run = boards.load(BOARD).run(firmware, feed, budget=10**12, watch=watched).check()
-    return run, runs.said(run)
+    return run, runs.read_output(run)
 
 
 def firmware_figures(folder: Path, compiler) -> list[Figure]:

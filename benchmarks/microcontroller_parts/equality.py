@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from tests.support.edge_boards import qemu_board
 from tests.support.edge_oracle import TfliteMicro, on_this_machine
 
 from medlab.edge import boards, compile_model
 from medlab.edge.boards import toolchain
-from medlab.edge.boards.description import read_description
 
-TESTS = Path(__file__).parents[2] / "tests" / "edge"
 NOISE = Path(__file__).with_name("noise.c")
 QEMU = "qemu-system-arm"
 OURS = {"m4": "stm32f405", "m7": "stm32h7"}
@@ -62,16 +61,8 @@ def equal(model: bytes, count: int) -> dict[str, int]:
         if shutil.which(QEMU):
             for core, (name, machine) in QEMUS.items():
                 running = partial(_in_qemu, machine)
-                found[f"qemu_{core}"] = _printed(a_board(name), folder, count, running)
+                found[f"qemu_{core}"] = _printed(qemu_board(name), folder, count, running)
     return {where: sum(map(str.__eq__, got, wanted)) for where, got in found.items()}
-
-
-def a_board(name: str):
-    """Return one of medlab's boards, or the one that lies beside the tests for qemu's sake."""
-    if name in boards.names():
-        return boards.load(name)
-    folder = TESTS / "boards" / name
-    return boards.Board(name, folder, **read_description(folder / "board.yaml"))
 
 
 def _printed(board, folder: Path, count: int, running) -> list[str]:

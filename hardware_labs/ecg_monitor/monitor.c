@@ -34,7 +34,7 @@ static struct {
   uint32_t last_r;
   uint32_t quiet_since; /* the last beat, or the end of learning, which may lie ahead */
   uint8_t has_last, is_alarmed, is_quiet, is_stopped;
-  Quality told; /* what the alarm said */
+  Quality reported; /* by the alarm */
   uint32_t good_blocks;
 } s;
 
@@ -132,9 +132,9 @@ static void alarm(uint32_t sample, const char *why) {
 static void watch_quality(void) {
   Quality quality = quality_between(QUALITY_BLOCK - 1, 0);
   s.good_blocks = quality == GOOD ? s.good_blocks + 1 : 0;
-  if (quality > (s.is_alarmed ? s.told : GOOD)) {
+  if (quality > (s.is_alarmed ? s.reported : GOOD)) {
     alarm(s.now - QUALITY_BLOCK, quality_name(quality));
-    s.told = quality;
+    s.reported = quality;
     s.is_alarmed = 1;
     s.is_quiet = 0;
   } else if (s.is_alarmed && s.good_blocks == CLEAR_BLOCKS) {
@@ -144,7 +144,7 @@ static void watch_quality(void) {
   }
 }
 
-/* The thresholds may have been led astray by one large movement: let them learn anew. */
+/* The thresholds may have been led astray by one large movement: let them learn again. */
 static void watch_silence(void) {
   if ((int32_t)(s.now - s.quiet_since) < TOO_QUIET) return;
   if (!s.is_quiet) alarm(s.now - 1, "no beat for three seconds");
@@ -175,7 +175,7 @@ static void forget(const char *why) {
   window_start();
   start_again();
   s.is_alarmed = 1;
-  s.told = GOOD;
+  s.reported = GOOD;
   s.good_blocks = 0;
 }
 

@@ -6,7 +6,7 @@
 
 #define QUALITY_BLOCK 90u /* samples, a quarter of a second, that are judged together */
 
-/* In order of rank: of two things wrong with a stretch the higher one is told. */
+/* In order of rank: of two faults at once the higher one is reported. */
 typedef enum { GOOD, NOISE, SATURATED, FLAT, LEAD_OFF } Quality;
 
 /* The highest and the lowest value that a 12-bit converter gives. */

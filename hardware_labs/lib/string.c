@@ -1,5 +1,5 @@
 /* Words where both ends are aligned, bytes otherwise. The empty asm keeps a compiler from taking
-   a loop for the very function that it stands in. */
+   a loop for the very function that contains it. */
 #include "string.h"
 
 #include <stdint.h>

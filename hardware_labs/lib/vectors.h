@@ -8,7 +8,7 @@
 extern uint32_t __stack_top;
 void Reset_Handler(void);
 
-/* A fault or an interrupt that nobody handles: stay here, where a debugger finds it. */
+/* A fault or an interrupt without a handler: stay here, where a debugger finds it. */
 void Default_Handler(void);
 void Default_Handler(void) {
   for (;;) __asm volatile("wfi");

@@ -27,9 +27,7 @@ def find_kernel() -> Path:
     """Return the folder that FREERTOS_PATH names; raise BadInput if it contains no kernel."""
     named = os.environ.get("FREERTOS_PATH", "").strip()
     if not named:
-        raise BadInput(
-            "FREERTOS_PATH is not set: set it to the folder of FreeRTOS-Kernel's tasks.c"
-        )
+        raise BadInput("FREERTOS_PATH is not set: set it to the folder of FreeRTOS's tasks.c")
     missing = [name for name in KERNEL if not Path(named, name).is_file()]
     if missing:
         raise BadInput(f"FREERTOS_PATH names {named}, which has no {missing[0]}: correct it")
@@ -53,9 +51,7 @@ def delays(locked: bool, alarms: int = 30) -> list[int]:
     run = board.run(firmware, rises=rises, budget=BUDGET).check()
     answers = [at for at, character in run.trace if character == "!"]
     if run.exit_status or len(answers) != alarms:
-        raise BadInput(
-            f"status {run.exit_status}, {len(answers)} of {alarms} alarms were answered: rebuild from an unchanged checkout"
-        )
+        raise BadInput(f"status {run.exit_status}, {len(answers)} of {alarms} alarms were answered")
     return [answer - rise for rise, answer in zip(rises, answers, strict=True)]
 
 

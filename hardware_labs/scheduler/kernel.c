@@ -57,7 +57,7 @@ __attribute__((used)) uint32_t *kernel_switch(uint32_t *stack) {
 }
 
 /* The core has saved r0-r3, r12, lr, pc and xPSR on the task's own stack, and s0-s15 if the task
-   used them. The rest is saved here. Bit 4 of lr tells whether the task used the floating-point
+   used them. The rest is saved here. Bit 4 of lr shows whether the task used the floating-point
    registers: 0 means that it did. */
 __attribute__((naked)) void PendSV_Handler(void) {
   __asm volatile(

@@ -1,4 +1,4 @@
-/* A small preemptive kernel with fixed priorities. SysTick tells the time, PendSV changes tasks.
+/* A small preemptive kernel with fixed priorities. SysTick keeps the time, PendSV changes tasks.
 
    A task is a function that does one job and returns; the kernel calls it once for every release.
    Which task runs next, and which are released at a tick, is decided by two functions that this
@@ -48,7 +48,7 @@ void on_tick(void);
 void on_end_of_job(int task);
 void on_idle(void);
 
-/* Exit statuses of a kernel that was told something impossible. */
+/* Exit statuses of a kernel that was given something impossible. */
 #define PICKED_NO_TASK 101     /* pick_next returned an index that no task has */
 #define PICKED_WITHOUT_JOB 102 /* pick_next returned a task that has nothing to do */
 

@@ -2,7 +2,7 @@
    port. Board: stm32f405, for its line.
 
    Serial port: '.' a sample was stored; '(' and ')' the inference began and ended; '!' an alarm has
-   been given, after eight hexadecimal digits: what the alarm told (see tell_latest).
+   been given, after eight hexadecimal digits: what the alarm reported (see tell_latest).
 
    The sensor's first two values set how much telemetry there is (see send_telemetry). All others are
    the heart signal, one at each tick. The run ends when the sensor stops. */

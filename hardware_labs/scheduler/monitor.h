@@ -10,7 +10,7 @@ extern int8_t window[NETWORK_INPUTS];
 /* How many samples have come so far: the window ends with number `samples`. */
 extern uint32_t samples;
 
-/* What the network said last, and the value of `samples` that belonged to its window. The alarm
+/* The network's last output, and the value of `samples` that belonged to its window. The alarm
    task sends both to the nurse. */
 extern struct latest {
   uint32_t samples;

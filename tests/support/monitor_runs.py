@@ -32,7 +32,7 @@ class Beat:
 
 
 @dataclass
-class Said:
+class MonitorOutput:
     """What the monitor printed."""
 
     beats: list[Beat] = field(default_factory=list)
@@ -52,11 +52,11 @@ class Said:
         return [what for _, what in self.alarms]
 
 
-def said(run) -> Said:
+def read_output(run) -> MonitorOutput:
     """Read a run's lines; a line of another form is an error."""
     heading, *lines = run.text.splitlines()
     assert "not a medical device" in heading
-    found = Said()
+    found = MonitorOutput()
     for line in lines:
         word, number, *rest = line.split(maxsplit=2)
         if word == "beat":

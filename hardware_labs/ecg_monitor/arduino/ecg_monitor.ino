@@ -21,7 +21,7 @@ extern "C" {
 }
 #include "model_data.h"
 
-// The smallest arena that is enough is told by `medlab edge arena`.
+// `medlab edge arena` prints the smallest arena that is enough.
 constexpr size_t kArenaBytes = 12 * 1024;
 constexpr int kSamplePin = A0, kLeadOffPins[] = {10, 11};
 constexpr uint32_t kQueue = 64;

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from medlab.errors import BadInput
-
 board = typer.Typer(
     help="Firmware: build it, run it on an emulated board, profile it, flash a real one.",
     no_args_is_help=True,
@@ -25,7 +23,6 @@ ModelFile = Annotated[
     Path | None,
     typer.Option(help="An int8 .tflite file to compile in; default: the application's own."),
 ]
-OWN_MODEL = "model.tflite"
 DEFAULT = "stm32f405"
 
 
@@ -155,6 +152,7 @@ def sketch(
     """Write an application as an Arduino sketch that runs its model in TensorFlow Lite Micro."""
     from medlab.edge import boards
     from medlab.edge.boards import arduino
+    from medlab.edge.boards.build import OWN_MODEL
 
     application, board_ = boards.application(app), boards.load(name)
     commands = arduino.commands(out / application.name, board_, port or "PORT")
@@ -171,26 +169,10 @@ def sketch(
 def _build(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
     from medlab.edge import boards
     from medlab.edge.boards import toolchain
+    from medlab.edge.boards.build import build_application
 
-    found = boards.load(name)
-    folder = boards.application(app)
-    if model is None and (folder / OWN_MODEL).is_file():
-        model = folder / OWN_MODEL
-    place = boards.build_folder(folder, model) / name
-    files = boards.sources(folder)
-    if model is None and boards.wants_model(files):
-        raise BadInput(f"{folder.name} needs a model: name its .tflite file with --model")
-    if model:
-        files.append(_compile(model, place / f"{folder.name}-model"))
-    elf = out or place / f"{folder.name}.elf"
-    return found, found.build(files, elf, compiler=toolchain.find(compiler))
-
-
-def _compile(model: Path, folder: Path) -> Path:
-    from medlab.edge import compile_model
-
-    compile_model(model, folder)
-    return folder / "model.c"
+    found, folder = boards.load(name), boards.application(app)
+    return found, build_application(folder, found, toolchain.find(compiler), model, out)
 
 
 def _request(feed: Path | None, budget: int | None, **fields):

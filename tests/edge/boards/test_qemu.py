@@ -3,14 +3,13 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from tests.support import edge_models as making
+from tests.support.edge_boards import qemu_board
 
-from medlab.edge import boards, compile_model
+from medlab.edge import compile_model
 
 HEAD = '#include "hal.h"\n#include "print.h"\n#include "string.h"\n'
 QEMU = "qemu-system-arm"
@@ -38,14 +37,6 @@ int main(void) {
 }"""
 
 
-def a_board(name):
-    """A board that qemu has too; the Cortex-M7 is one that only these tests have."""
-    if name in boards.names():
-        return boards.load(name)
-    folder = Path(__file__).parent / name
-    return boards.Board(name, folder, **yaml.safe_load((folder / "board.yaml").read_text()))
-
-
 def in_qemu(firmware, log):
     """Run the file on qemu's board; give output, status, addresses of instructions."""
     machine, serial = MACHINES[firmware.board]
@@ -71,7 +62,7 @@ def built(request, tmp_path, zig):
 
     def building(code, others=(), **defines):
         (tmp_path / "main.c").write_text(HEAD + code)
-        board = a_board(request.param)
+        board = qemu_board(request.param)
         # qemu's STM32F405 has no clock controller: both stay at the clock of reset.
         defines = {"HAL_CLOCK_OF_RESET": 1} | defines
         return board, board.build([tmp_path / "main.c", *others], tmp_path / "a.elf", defines, zig)

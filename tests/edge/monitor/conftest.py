@@ -31,6 +31,6 @@ def listen(firmware):
 
     def listening(feed, name="stm32f405", **how):
         board, built = firmware(name)
-        return runs.said(board.run(built, [int(sample) for sample in feed], **how).check())
+        return runs.read_output(board.run(built, [int(sample) for sample in feed], **how).check())
 
     return listening

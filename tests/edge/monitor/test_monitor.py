@@ -203,8 +203,8 @@ def test_the_firmware_keeps_within_64_kb_of_flash_and_32_kb_of_ram_and_loses_no_
 ):
     board, built = firmware(name)
     run = board.run(built, samples[: 6 * runs.RATE].tolist()).check()
-    assert len(runs.said(run).judged) >= 3
-    assert runs.said(run).kinds == ["sensor stopped"]
+    assert len(runs.read_output(run).judged) >= 3
+    assert runs.read_output(run).kinds == ["sensor stopped"]
     assert built.flash_bytes <= 64 * 1024
     assert built.ram_bytes + run.stack_bytes <= 32 * 1024
 

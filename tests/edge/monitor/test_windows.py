@@ -10,7 +10,7 @@ from medlab.edge import boards
 from medlab.edge.compiler.tflite import read_model
 
 COUNT = 1000
-WINDOWS_C = [runs.MONITOR / "window.c", runs.Path(__file__).with_name("windows.c")]
+WINDOWS_C = [runs.MONITOR / "window.c", runs.WINDOWS_C]
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ class RunRequest:
     def __post_init__(self):
         for name, kind in (("feed", int), ("rises", int), ("watch", str)):
             object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
+        object.__setattr__(self, "lead_off", tuple(self.lead_off))
 
     def as_json(self) -> dict:
         """Return what from_json needs to make an equal request."""

@@ -1,7 +1,7 @@
 /* Convolution: three output pixels by two output channels at a time (see pairs.c).
  *
  * A patch holds what three output pixels see, as 16-bit numbers; the pairs of inputs of three pixels
- * stand side by side. */
+ * are side by side. */
 #if DSP
 /* One group of four inputs: 12 multiplications by two. r0 patch, r1 weights, r2-r7 X and Y of three
  * pixels. */
