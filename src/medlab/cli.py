@@ -299,17 +299,18 @@ def export(
     gradebook: GRADEBOOK = "",
 ) -> None:
     """Write the newest grades for another gradebook: Canvas, Moodle or a plain table."""
+    from medlab.classroom.gradebook import export as forms
     from medlab.classroom.gradebook.database import open_earlier
-    from medlab.classroom.gradebook.export_lms import awaiting, exported
     from medlab.course import find_course, load_syllabus
     from medlab.files import write_text
 
     book = open_earlier(gradebook, out.parent)
     grades = book.newest()
-    write_text(out, exported(format_, grades, book.lateness(), load_syllabus(find_course())))
+    write_text(out, forms.export(format_, grades, book.lateness(), load_syllabus(find_course())))
     print(f"{len(grades)} grades: {out}")
-    if awaiting(grades):
-        print(f"{awaiting(grades)} written answers still await a person: they are not in it")
+    ungraded = forms.count_ungraded(grades)
+    if ungraded:
+        print(f"{ungraded} written answers need manual grading: their points are not in it")
 
 
 data = typer.Typer(

@@ -103,9 +103,9 @@ def test_statuses_tell_the_untouched_and_the_broken_from_the_graded(graded):
 
 def test_grades_csv_has_these_columns_and_whole_numbers(graded):
     lines = (graded.out / "grades.csv").read_text().splitlines()
-    assert lines[0] == "student,unit,score,max,status,seconds"
+    assert lines[0] == "student,unit,score,max,status,seconds,unit_version,seed,jail"
     assert lines[1].startswith("student-01,add-two,5,5,graded,")
-    assert lines[12] == "student-12,add-two,0,5,not a notebook,0"
+    assert lines[12].startswith("student-12,add-two,0,5,not a notebook,0,")
 
 
 def test_every_submission_has_a_page_and_a_grade_that_fits_the_schema(graded):

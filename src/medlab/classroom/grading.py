@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medlab.classroom.claims import Claims
-from medlab.classroom.gradebook.database import KEY, Gradebook
-from medlab.classroom.gradebook.export import grades_csv
+from medlab.classroom.gradebook.database import Gradebook
+from medlab.classroom.gradebook.grades_csv import grades_csv
 from medlab.classroom.pages.feedback import feedback_page
-from medlab.classroom.referee.hidden_tests import TIMEOUT, sitting_key
-from medlab.classroom.results import Grade
+from medlab.classroom.referee.hidden_tests import sitting_key
+from medlab.classroom.results import KEY, Grade, Status
 from medlab.classroom.submissions.roster import submissions_of
 from medlab.classroom.submissions.submission import Cell, Submission, find_submissions, read_cell
 from medlab.classroom.workers import SittingOutcome, Task, WorkerPool
@@ -114,7 +114,7 @@ class Classroom:
         same = all(stored.get(name) == getattr(earlier, name) for name in (*KEY, "status"))
         return earlier if same else None
 
-    def _not_gradable(self, grade: Grade, status: str, message: str) -> Grade:
+    def _not_gradable(self, grade: Grade, status: Status, message: str) -> Grade:
         counts = self.gradebook.standing(grade.student, grade.unit) if grade.unit else None
         if counts:
             message += (
@@ -217,7 +217,7 @@ class Classroom:
             page = feedback_page(done, self.unit(grade.unit), sat.judged.notebook)
         except Exception as error:
             self._log(grade, sat.trouble or "".join(traceback.format_exception(error)))
-            return self._not_gradable(grade, "could not be graded", FAILED)
+            return self._not_gradable(grade, Status.NOT_GRADED, FAILED)
         self._write_feedback(done, page)
         self.gradebook.add(done)
         return done
@@ -254,13 +254,15 @@ def _check_rehearsal(unit: Unit, sat: SittingOutcome) -> None:
         if result.kind == "exercise" and result.points != result.max:
             raise BadInput(
                 f"{where} of '{result.name}' scores {result.points} of {result.max} "
-                f"({result.message}): {_mend(result.status)}; nothing was graded"
+                f"({result.message}): {_cure(result.status)}; nothing was graded"
             )
 
 
-def _mend(status: str) -> str:
+def _cure(status: Status) -> str:
     return (
-        "give it more --cell-seconds or --sitting-seconds" if status == TIMEOUT else "mend the unit"
+        "give it more --cell-seconds or --sitting-seconds"
+        if status == Status.TIMEOUT
+        else "fix the unit"
     )
 
 

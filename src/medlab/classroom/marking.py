@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from medlab.classroom.gradebook.export_lms import grades_table
+from medlab.classroom.gradebook.grades_csv import grades_csv
 from medlab.classroom.gradebook.lateness import Lateness, LatePolicy, read_times
 from medlab.classroom.gradebook.scores import with_scores
 from medlab.classroom.gradebook.scoring_sheet import Answer, answers_in, read_scores, sheet
@@ -69,7 +69,7 @@ class Marking:
         counted = self._counted(scores)
         settled = [self._settle(grade, scores, counted, lateness) for grade in grades]
         unnamed = [grade for grade in settled if not grade.unit]
-        text = grades_table(self._book.newest() + unnamed, lateness)
+        text = grades_csv(self._book.newest() + unnamed, lateness)
         write_text(self._room.out / "grades.csv", text)
         return settled
 

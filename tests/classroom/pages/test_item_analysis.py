@@ -6,16 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medlab.classroom.pages.item_analysis import FEWEST, discrimination, report_page, unit_reports
-from medlab.classroom.referee import hidden_tests
-from medlab.classroom.referee.hidden_tests import FAILED, NOT_ATTEMPTED, PASSED, ExerciseResult
-from medlab.classroom.results import Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult
 
 FIGURES = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf]), max_size=30)
 
 
 def result(name, points, most=2, message="", status=None):
-    status = status or (PASSED if points == most else FAILED)
-    tests = [hidden_tests.TestResult("about", points, most, status, message)]
+    status = status or (Status.PASSED if points == most else Status.FAILED)
+    tests = [TestResult("about", points, most, status, message)]
     return ExerciseResult(name, "exercise", points, most, status, message, tests)
 
 
@@ -96,7 +94,7 @@ def test_the_commonest_slip_stands_first():
 
 
 def test_what_was_not_attempted_is_no_slip_but_counts_nothing():
-    grades = [graded("a", result("a", 0, status=NOT_ATTEMPTED)), graded("b", result("a", 2))]
+    grades = [graded("a", result("a", 0, status=Status.NOT_ATTEMPTED)), graded("b", result("a", 2))]
     found = items(grades)["a"]
     assert (found.attempted, found.students, found.difficulty, found.slips) == (1, 2, 0.5, ())
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medlab.classroom.results import Status
 from medlab.classroom.submissions.similarity import (
     compare,
     fingerprints,
@@ -124,7 +125,7 @@ def test_two_of_a_small_class_keep_what_they_share():
 
 def test_untouched_answers_and_broken_notebooks_are_left_out(tiny_unit):
     stub = tiny_unit.exercise("mean").stub
-    broken = Submission("eve", None, problem="not a notebook")
+    broken = Submission("eve", None, problem=Status.NOT_A_NOTEBOOK)
     found = [*handed_in(tiny_unit, ada=stub, bob=stub), broken]
     pairs, counts = compare({"add-two": tiny_unit}, found)
     assert pairs == []

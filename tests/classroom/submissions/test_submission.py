@@ -141,7 +141,7 @@ def test_students_who_differ_only_in_case_are_told_apart(tmp_path, tiny_unit):
     for student in ("Ada", "ada", "bob"):
         put(tmp_path / "class", student, "a.ipynb", text_of(notebook(tiny_unit, LEARNER)))
     problems = {one.student: one.problem for one in submissions_of(tmp_path / "class")}
-    assert problems == {"Ada": "duplicate student", "ada": "duplicate student", "bob": ""}
+    assert problems == {"Ada": "duplicate student", "ada": "duplicate student", "bob": None}
 
 
 def test_one_unit_can_be_chosen_and_those_without_it_are_named(tmp_path, tiny_unit):
@@ -153,7 +153,7 @@ def test_one_unit_can_be_chosen_and_those_without_it_are_named(tmp_path, tiny_un
         '{"cells": [], "metadata": {"medlab": {"slug": "other"}}}',
     )
     found = {one.student: one.problem for one in submissions_of(tmp_path / "class", "add-two")}
-    assert found == {"ada": "", "bob": "missing"}
+    assert found == {"ada": None, "bob": "missing"}
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_text("")])

@@ -4,12 +4,13 @@ The machine's score stays as it is; beside it stands the score that is left, wit
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from medlab.classroom.gradebook.csv_table import read_rows
+from medlab.classroom.results import Grade, whole
 from medlab.errors import BadInput
 
 COLUMNS = ("student", "unit", "handed_in", "due")
@@ -51,8 +52,16 @@ class Lateness:
 
     def reduced(self, score: float) -> float:
         """Return what is left of a score, rounded to hundredths of a point."""
-        left = round(score * self.keeps / 100, 2)
-        return int(left) if float(left).is_integer() else left
+        return whole(round(score * self.keeps / 100, 2))
+
+
+Late = Mapping[tuple[str, str], Lateness]  # by student and unit
+
+
+def final_score(grade: Grade, lateness: Late) -> float:
+    """Return the points that count: after lateness, where there was some."""
+    late = lateness.get((grade.student, grade.unit))
+    return late.reduced(grade.score) if late else grade.score
 
 
 def read_times(

@@ -9,17 +9,10 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from medlab.classroom.referee.hidden_tests import (
-    AWAITED,
-    FAILED,
-    PASSED,
-    ExerciseResult,
-    TestResult,
-)
-from medlab.classroom.results import GRADED, Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult, whole
 from medlab.text import one_line
 
-BY_PERSON, PARTLY = "scored by a person", "partly"
+MANUALLY = (Status.NEEDS_GRADING, Status.SCORED_MANUALLY)
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ def points_for(levels: Iterable[Level], most: float) -> float:
     """Return most * sum of levels / sum of top levels, rounded to hundredths of a point."""
     reached = list(levels)
     earned = most * sum(one.level for one in reached) / sum(one.top for one in reached)
-    return _whole(round(earned, 2))
+    return whole(round(earned, 2))
 
 
 def answer_sha256(answer: str) -> str:
@@ -82,13 +75,13 @@ def with_scores(
     by_person = [
         result
         for result in made.exercises
-        if result.kind == "written" and (result.status == BY_PERSON or _blank(result, counted))
+        if result.status == Status.SCORED_MANUALLY or _blank(result, counted)
     ]
     both = by_machine + by_person
-    made.score = _whole(round(sum(result.points for result in both), 2))
+    made.score = whole(round(sum(result.points for result in both), 2))
     made.max = sum(result.max for result in both)
-    if any(result.status == BY_PERSON for result in by_person):
-        made.status = GRADED
+    if any(result.status == Status.SCORED_MANUALLY for result in by_person):
+        made.status = Status.GRADED
     return made
 
 
@@ -98,27 +91,23 @@ def _key(grade: Grade, result: ExerciseResult, answers: Mapping[str, str]) -> tu
 
 
 def _blank(result: ExerciseResult, counted: Mapping[str, float]) -> bool:
-    return result.name in counted and result.points == 0
+    return result.kind == "written" and result.name in counted and result.points == 0
 
 
 def _scored(result: ExerciseResult, score: Score | None) -> ExerciseResult:
     """Return a written answer's result with a person's score, if it was handed in and has one."""
-    if result.kind != "written" or score is None or result.status not in (AWAITED, BY_PERSON):
+    if result.kind != "written" or score is None or result.status not in MANUALLY:
         return result
     points = points_for(score.levels, result.max)
     message = one_line(score.comment) or "see the levels below"
     criteria = [_criterion(level) for level in score.levels]
     return ExerciseResult(
-        result.name, "written", points, result.max, BY_PERSON, message, tests=criteria
+        result.name, "written", points, result.max, Status.SCORED_MANUALLY, message, tests=criteria
     )
 
 
 def _criterion(level: Level) -> TestResult:
     """Return a level in the form of a test: its points are levels, not points of the grade."""
-    status = {level.top: PASSED, 0: FAILED}.get(level.level, PARTLY)
+    status = {level.top: Status.PASSED, 0: Status.FAILED}.get(level.level, Status.PARTLY)
     about = f"{level.criterion}: {level.question}"
     return TestResult(about, level.level, level.top, status, level.says)
-
-
-def _whole(points: float) -> float | int:
-    return int(points) if float(points).is_integer() else points

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medlab.classroom.gradebook.lateness import Lateness
-from medlab.classroom.results import GRADED, Grade
+from medlab.classroom.results import Grade, Status
 
 COLUMNS = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
 FIRST = "the course's own solutions go first"
@@ -49,7 +49,7 @@ def print_grades(
             Text(grade.unit or grade.file),
             f"{grade.score:g}",
             f"{grade.max:g}",
-            Text(grade.status, style="" if grade.status == GRADED else "bold"),
+            Text(grade.outcome, style="" if grade.status == Status.GRADED else "bold"),
             f"{grade.seconds:.1f}",
             *([f"{found.reduced(grade.score):g}" if found else ""] if any(late) else []),
         )
@@ -61,7 +61,7 @@ def print_grades(
     for found in filter(None, late):
         if found.keeps < 100:
             _plain(console, f"{found.student}, {found.unit}: {found.reason}")
-    counts = Counter(grade.status for grade in grades)
+    counts = Counter(grade.outcome for grade in grades)
     told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     _plain(console, f"{len(grades)} rows: {told}")
 
@@ -80,7 +80,7 @@ def _lines(console: Console) -> Generator[Tell, None, None]:
     yield lambda done, total, grade: _plain(
         console,
         f"{done} of {total}: {grade.student}, {grade.unit or grade.file}: "
-        f"{grade.score:g} of {grade.max:g}, {grade.status}",
+        f"{grade.score:g} of {grade.max:g}, {grade.outcome}",
     )
 
 

@@ -13,13 +13,18 @@ from nbformat import NotebookNode
 
 from medlab.classroom.gradebook.lateness import Lateness
 from medlab.classroom.pages.template import page
-from medlab.classroom.results import Grade
+from medlab.classroom.results import Grade, Status
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import Unit
 
-MARKS = {"passed": "✓", "not attempted": "○", "awaits a person": "…"}
-MARKS |= {"scored by a person": "✓", "partly": "◐"}
+MARKS = {
+    Status.PASSED: "✓",
+    Status.SCORED_MANUALLY: "✓",
+    Status.PARTLY: "◐",
+    Status.NOT_ATTEMPTED: "○",
+    Status.NEEDS_GRADING: "…",
+}
 LOST = "✗"
 IMAGES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")

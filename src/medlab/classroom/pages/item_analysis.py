@@ -16,8 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from medlab.classroom.pages.template import page
-from medlab.classroom.referee.hidden_tests import NOT_ATTEMPTED, PASSED, ExerciseResult
-from medlab.classroom.results import Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status
 
 FEWEST = 10  # students, below which a correlation says next to nothing
 SLIPS = 5  # shown of each exercise
@@ -121,7 +120,7 @@ def _item(name: str, grades: list[Grade]) -> Item:
     return Item(
         name=name,
         students=len(results),
-        attempted=sum(result.status != NOT_ATTEMPTED for result in results),
+        attempted=sum(result.status != Status.NOT_ATTEMPTED for result in results),
         difficulty=float(np.mean(shares)),
         discrimination=figure,
         why_not=why_not,
@@ -132,7 +131,7 @@ def _item(name: str, grades: list[Grade]) -> Item:
 
 def _seconds(results: list[ExerciseResult]) -> list[float]:
     """Return how long the hidden tests of each attempt ran: mostly the learner's own code."""
-    attempts = [result for result in results if result.status != NOT_ATTEMPTED]
+    attempts = [result for result in results if result.status != Status.NOT_ATTEMPTED]
     return [sum(test.seconds for test in result.tests) for result in attempts]
 
 
@@ -143,7 +142,9 @@ def _slips(results: list[ExerciseResult]) -> list[tuple[str, int]]:
     """
     wordings: dict[str, Counter] = {}
     for result in results:
-        lost = {t.message for t in result.tests if t.status not in (PASSED, NOT_ATTEMPTED)}
+        lost = {
+            t.message for t in result.tests if t.status not in (Status.PASSED, Status.NOT_ATTEMPTED)
+        }
         first = {NUMBER.sub("#", message): message for message in sorted(lost) if message}
         for shape, message in first.items():
             wordings.setdefault(shape, Counter())[message] += 1

@@ -8,13 +8,14 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import nbformat
 from nbformat import NotebookNode
 
-from medlab.classroom.referee.hidden_tests import ExerciseResult, Referee, sitting_key
+from medlab.classroom.referee.hidden_tests import Referee, sitting_key
 from medlab.classroom.referee.sitting import Sitting, seat
+from medlab.classroom.results import ExerciseResult
 from medlab.classroom.submissions.submission import RestoredNotebook, read_cell, restore, slug_of
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit, find_course, load_syllabus, load_unit
@@ -114,7 +115,7 @@ def _sit(
         sitting.run(notebook, _watch(manager))
     judged = SittingResult(sitting.results(notebook), notes, notebook)
     notebook.metadata.medlab["grade"] = nbformat.from_dict(
-        {"exercises": [result.as_dict() for result in judged.exercises], "notes": notes}
+        {"exercises": [asdict(result) for result in judged.exercises], "notes": notes}
     )
     if deliver:
         deliver(judged)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from medlab.classroom.results import Status
 from medlab.classroom.submissions.submission import Submission, find_submissions
 from medlab.text import file_name, printable
 
@@ -39,9 +40,9 @@ def _of_course(one: Submission, units: tuple[str, ...]) -> Submission:
         return one
     if not one.slug:
         told = "its metadata names no unit: copy your answers into the notebook of the course"
-        return replace(one, problem="no unit", message=told)
+        return replace(one, problem=Status.NO_UNIT, message=told)
     told = f"this course has no unit '{printable(one.slug[:80])}': hand in one of its notebooks"
-    return replace(one, slug="", problem="unknown unit", message=told)
+    return replace(one, slug="", problem=Status.UNKNOWN_UNIT, message=told)
 
 
 def _with_guesses(found: list[Submission], units: tuple[str, ...]) -> list[Submission]:
@@ -76,7 +77,7 @@ def _joined(group: list[Submission]) -> Submission:
         return group[0]
     names = " and ".join(printable(one.path.name) for one in group)
     told = f"{names} are both of this unit: hand in one of them"
-    return replace(group[0], problem="duplicate", message=told)
+    return replace(group[0], problem=Status.DUPLICATE, message=told)
 
 
 def _missing(found: list[Submission], chosen: list[Submission], slug: str) -> Iterator[Submission]:
@@ -86,9 +87,9 @@ def _missing(found: list[Submission], chosen: list[Submission], slug: str) -> It
     for one in found:
         others.setdefault(one.student, []).append(one)
     for student in sorted(others.keys() - there):
-        files = [printable(o.path.name) for o in others[student] if o.problem != "empty"]
+        files = [printable(o.path.name) for o in others[student] if o.problem != Status.EMPTY]
         told = "no notebook of this unit here" + (f", only {', '.join(files)}" if files else "")
-        yield Submission(student, Path(slug), slug, problem="missing", message=told)
+        yield Submission(student, Path(slug), slug, problem=Status.MISSING, message=told)
 
 
 def _twins(students: Iterable[str]) -> set[str]:
@@ -107,4 +108,4 @@ def _marked(one: Submission, twins: set[str]) -> Submission:
         f"another student's folder is called '{one.student}' but for case or accents: "
         "rename one of the two, nothing of either was graded"
     )
-    return replace(one, problem="duplicate student", message=told)
+    return replace(one, problem=Status.DUPLICATE_STUDENT, message=told)

@@ -10,10 +10,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from medlab.text import encodable
+from medlab.classroom.results import Status
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.unit import Unit
 from medlab.errors import BadInput
+from medlab.text import encodable
 
 LARGEST = 50_000_000  # bytes of a notebook file
 ANSWERS = ("exercise-", "written-")
@@ -42,7 +43,7 @@ class Submission:
     slug: str = ""
     sha256: str = ""
     cells: tuple[Cell, ...] = ()
-    problem: str = ""  # a status such as 'not a notebook'; empty if it can be graded
+    problem: Status | None = None  # None if it can be graded
     message: str = ""
 
 
@@ -65,12 +66,12 @@ def find_submissions(folder: Path) -> Iterator[Submission]:
     for student in students:
         if student.is_symlink():
             told = "a link to another folder: hand in the notebook itself"
-            yield Submission(student.name, student, problem="not a notebook", message=told)
+            yield Submission(student.name, student, problem=Status.NOT_A_NOTEBOOK, message=told)
             continue
         # macOS leaves "._name.ipynb" beside a notebook: hidden files are nobody's answer.
         paths = sorted(p for p in student.glob("*.ipynb") if not p.name.startswith("."))
         if not paths:
-            yield Submission(student.name, student, problem="empty", message="no notebook here")
+            yield Submission(student.name, student, problem=Status.EMPTY, message="no notebook here")
         for path in paths:
             yield read_submission(path, student.name)
 
@@ -88,7 +89,7 @@ def read_submission(path: Path, student: str) -> Submission:
         raw = _read_bytes(path)
         slug, cells = _parse(raw)
     except Unreadable as error:
-        return Submission(student, path, problem="not a notebook", message=str(error))
+        return Submission(student, path, problem=Status.NOT_A_NOTEBOOK, message=str(error))
     return Submission(student, path, slug, hashlib.sha256(raw).hexdigest(), cells)
 
 
