@@ -6,7 +6,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from medlab.classroom.referee.sitting import seat
-from medlab.classroom.submissions.submission import put_back, read_submission
+from medlab.classroom.submissions.reading import read_submission
+from medlab.classroom.submissions.restoring import put_back
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Syllabus
 from medlab.course.audience import learners_notebook

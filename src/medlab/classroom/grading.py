@@ -23,8 +23,9 @@ from medlab.classroom.gradebook.grades_csv import grades_csv
 from medlab.classroom.pages.feedback import feedback_page
 from medlab.classroom.referee.hidden_tests import sitting_key
 from medlab.classroom.results import KEY, Grade, Status
+from medlab.classroom.submissions.reading import Submission, find_submissions
+from medlab.classroom.submissions.restoring import RestoredNotebook, restore
 from medlab.classroom.submissions.roster import submissions_of
-from medlab.classroom.submissions.submission import Cell, Submission, find_submissions, read_cell
 from medlab.classroom.workers import SittingOutcome, Task, WorkerPool
 from medlab.course import Syllabus, Unit, load_unit
 from medlab.course.audience import answered
@@ -161,7 +162,7 @@ class Classroom:
         with self._runner(len(to_sit)) as run:
             rehearsals = self._rehearsals({submission.slug for _, submission in to_sit})
             tasks = [
-                self._task(submission.slug, submission.student, submission.cells)
+                self._task(submission.slug, submission.student, self._restored(submission))
                 for _, submission in to_sit
             ]
             grades = {task.name: grade for task, (grade, _) in zip(tasks, to_sit, strict=True)}
@@ -192,16 +193,19 @@ class Classroom:
         for slug in sorted(slugs - self._rehearsed):
             unit = self.unit(slug)
             solved = answered(unit, {e.name: e.solution for e in unit.exercises})
-            tasks.append(self._task(slug, "", tuple(map(read_cell, solved.cells))))
+            tasks.append(self._task(slug, "", RestoredNotebook(solved)))
         return {task.name: task for task in tasks}
 
-    def _task(self, slug: str, student: str, cells: tuple[Cell, ...]) -> Task:
+    def _restored(self, submission: Submission) -> RestoredNotebook:
+        return restore(self.unit(submission.slug), submission.cells)
+
+    def _task(self, slug: str, student: str, restored: RestoredNotebook) -> Task:
         unit = self.unit(slug)
         key = sitting_key(self.secret, slug, student, self.seed)
         return Task(
-            name=_name(unit, student, cells, key),
+            name=_name(unit, student, restored, key),
             unit=unit,
-            cells=cells,
+            restored=restored,
             key=key,
             jail=self.jail,
             limits=self.limits,
@@ -238,8 +242,9 @@ def _claim(grade: Grade) -> str:
     return "/".join(str(getattr(grade, name)) for name in KEY)
 
 
-def _name(unit: Unit, student: str, cells: tuple[Cell, ...], key: bytes) -> str:
+def _name(unit: Unit, student: str, restored: RestoredNotebook, key: bytes) -> str:
     """Name a sitting by all that decides its outcome, so that no other is taken for it."""
+    cells = [(cell.id, cell.cell_type, cell.source) for cell in restored.notebook.cells]
     content = hashlib.sha256(f"{unit.version} {key.hex()} {cells!r}".encode(errors="replace"))
     return f"{unit.slug}/{student}/{content.hexdigest()[:16]}"
 

@@ -11,8 +11,9 @@ from medlab.classroom.gradebook.scoring_sheet import Answer, answers_in, read_sc
 from medlab.classroom.grading import Classroom
 from medlab.classroom.pages.feedback import feedback_page, handed_in
 from medlab.classroom.results import Grade
+from medlab.classroom.submissions.reading import Submission
+from medlab.classroom.submissions.restoring import restore
 from medlab.classroom.submissions.roster import submissions_of
-from medlab.classroom.submissions.submission import Submission, restore
 from medlab.course.rubrics import load_rubrics
 from medlab.files import write_text
 

@@ -6,7 +6,7 @@ import pytest
 
 from medlab.classroom.gradebook.scores import Level, Score
 from medlab.classroom.gradebook.scoring_sheet import Answer, answers_in, code_of, read_scores, sheet
-from medlab.classroom.submissions.submission import Cell, Submission
+from medlab.classroom.submissions.reading import Cell, Submission
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.rubrics import Criterion, Rubric, load_rubrics
 from medlab.errors import BadInput

@@ -1,4 +1,4 @@
-"""Rows for whatever folders hold; what a single file holds is in test_submission.py."""
+"""Rows for whatever folders hold; what a single file holds is in test_reading.py."""
 
 import json
 import os
@@ -116,3 +116,31 @@ def test_a_folder_that_cannot_be_read_is_one_line(folder):
     folder.mkdir(mode=0)
     with pytest.raises(BadInput, match="cannot be read"):
         submissions_of(folder)
+
+
+def test_two_notebooks_of_one_unit_are_one_row_that_names_both(tmp_path, tiny_unit):
+    text = text_of(notebook(tiny_unit, LEARNER))
+    for name, end in (("a.ipynb", ""), ("b.ipynb", "\n")):
+        put(tmp_path / "class", "ada", name, text + end)
+    [found] = submissions_of(tmp_path / "class")
+    assert found.problem == "duplicate"
+    assert "a.ipynb and b.ipynb" in found.message
+
+
+def test_students_who_differ_only_in_case_are_told_apart(tmp_path, tiny_unit):
+    for student in ("Ada", "ada", "bob"):
+        put(tmp_path / "class", student, "a.ipynb", text_of(notebook(tiny_unit, LEARNER)))
+    problems = {one.student: one.problem for one in submissions_of(tmp_path / "class")}
+    assert problems == {"Ada": "duplicate student", "ada": "duplicate student", "bob": None}
+
+
+def test_one_unit_can_be_chosen_and_those_without_it_are_named(tmp_path, tiny_unit):
+    put(tmp_path / "class", "ada", "a.ipynb", text_of(notebook(tiny_unit, LEARNER)))
+    put(
+        tmp_path / "class",
+        "bob",
+        "b.ipynb",
+        '{"cells": [], "metadata": {"medlab": {"slug": "other"}}}',
+    )
+    found = {one.student: one.problem for one in submissions_of(tmp_path / "class", "add-two")}
+    assert found == {"ada": None, "bob": "missing"}

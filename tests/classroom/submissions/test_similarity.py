@@ -13,7 +13,7 @@ from medlab.classroom.submissions.similarity import (
     similarity_page,
     tokens,
 )
-from medlab.classroom.submissions.submission import Cell, Submission
+from medlab.classroom.submissions.reading import Cell, Submission
 from medlab.course.audience import answered
 
 ODD = """

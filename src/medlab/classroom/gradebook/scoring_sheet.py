@@ -8,7 +8,8 @@ from pathlib import Path
 
 from medlab.classroom.gradebook.csv_table import read_rows, table
 from medlab.classroom.gradebook.scores import Level, Score, answer_sha256
-from medlab.classroom.submissions.submission import Submission, restore
+from medlab.classroom.submissions.reading import Submission
+from medlab.classroom.submissions.restoring import restore
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.rubrics import Criterion, Rubric
 from medlab.course.unit import Unit, Written

@@ -19,7 +19,7 @@ from medlab.classroom.results import (
     not_attempted,
     summarise,
 )
-from medlab.classroom.submissions.submission import is_untouched
+from medlab.classroom.submissions.restoring import is_untouched
 from medlab.course.audience import EMPTY_ANSWER, tests_behind
 from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import HiddenTest, Unit

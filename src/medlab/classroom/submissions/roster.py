@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medlab.classroom.results import Status
-from medlab.classroom.submissions.submission import Submission, find_submissions
+from medlab.classroom.submissions.reading import Submission, find_submissions
 from medlab.text import file_name, printable
 
 

@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from medlab.classroom.pages.template import page
-from medlab.classroom.submissions.submission import Submission, is_untouched, restore
+from medlab.classroom.submissions.reading import Submission
+from medlab.classroom.submissions.restoring import is_untouched, restore
 from medlab.course.unit import Exercise, Unit
 
 GRAM = 8  # tokens
