@@ -214,8 +214,9 @@ def grade(
 ) -> None:
     """Grade a class: hidden tests run here, learners' code in kernels of its own."""
     from medlab.classroom.gradebook.lateness import LatePolicy
-    from medlab.classroom.grading import grade_class, open_classroom
+    from medlab.classroom.grading import grade_class
     from medlab.classroom.marking import Marking
+    from medlab.classroom.opening import open_classroom
     from medlab.classroom.pages.console import print_grades, with_progress
     from medlab.course import find_course, load_syllabus
     from medlab.sandbox.kernel import Limits
@@ -241,7 +242,7 @@ def grade(
         desk.take_times(late, LatePolicy(late_percent, late_grace, late_floor))
     if scores:
         _say_scores(*desk.take_scores(scores))
-    grades = desk.settle(with_progress(grade_class(classroom, submissions, unit)))
+    grades = with_progress(grade_class(classroom, submissions, unit))
     print_grades(grades, classroom.gradebook.lateness())
     if sheet:
         print(f"scoring sheet: {sheet} ({desk.write_sheet(sheet, blind)} answers await a score)")

@@ -15,9 +15,9 @@ import pytest
 from medlab import cli
 from medlab.classroom import results
 from medlab.classroom.gradebook.database import open_earlier
-from medlab.classroom.grading import open_classroom
 from medlab.classroom.marking import Marking
-from medlab.classroom.pages.feedback import feedback_page, handed_in
+from medlab.classroom.opening import open_classroom
+from medlab.classroom.pages.feedback import feedback_page
 from medlab.classroom.results import Grade, Status, TestResult, summarise
 from medlab.course.audience import answered
 from medlab.course.build import text_of
@@ -99,6 +99,11 @@ def fill(room, name="filled.csv", source="sheet.csv", **levels):
         csv.writer(file, delimiter=";").writerows([head, *rows])
 
 
+def handed_in(page):
+    """What a page shows of the answers and their outputs."""
+    return re.findall(r"<details.*?</details>", re.sub("<details open>", "<details>", page), re.S)
+
+
 def grades(room):
     with (room / "out" / "grades.csv").open(newline="") as file:
         return {row["student"]: row for row in csv.DictReader(file)}
@@ -124,8 +129,8 @@ def test_a_persons_scores_reach_the_grades_and_the_feedback(room):
     assert "7 of 7 points" in page
     assert "It is plain." in page
     assert "clear" in page
-    assert handed_in(page) == handed_in(before) != {}
-    kept = json.loads((room / "out" / "feedback" / "ada" / "add-two.grade.json").read_text())
+    assert handed_in(page) == handed_in(before) != []
+    kept = json.loads((room / "out/records/ada/add-two/grade.json").read_text())
     jsonschema.validate(kept, json.loads(SCHEMA.read_text()))
     assert kept["exercises"][-1]["points"] == 2
 
@@ -242,16 +247,29 @@ def test_similar_answers_are_shown_side_by_side(room):
     assert "not a verdict" in (room / "similar.html").read_text()
 
 
-def test_nothing_a_learner_writes_ends_what_is_kept_of_a_page(room):
-    kept = handed_in(page_of(room, "bob"))
-    assert "is no answer" in kept["why"]
-    assert set(kept) == {"add", "mean", "why"}
+def test_a_page_is_rendered_from_the_record_and_no_page_is_read(room):
+    """What a learner or anybody else puts into a page changes nothing."""
+    before = page_of(room, "bob")
+    path = room / "out" / "feedback" / "bob" / "add-two.html"
+    path.write_text("not a page of medlab's")
+    fill(room, bob="10")
+    grade(room, "--scores", "filled.csv")
+    assert "is no answer" in page_of(room, "bob")
+    assert handed_in(page_of(room, "bob")) == handed_in(before)
+    path.unlink()
+    grade(room)
+    assert handed_in(page_of(room, "bob")) == handed_in(before)
 
 
-def test_a_class_that_nobody_scored_is_not_read_twice(tiny_syllabus, tiny_unit, tmp_path):
+def test_a_class_that_nobody_scored_is_not_read_twice(
+    tiny_syllabus, tiny_unit, tmp_path, monkeypatch
+):
     hand_in(tmp_path, tiny_unit, "ada", "")
     classroom = open_classroom(tiny_syllabus, tmp_path / "out", tmp_path / "class")
-    assert Marking(classroom, tmp_path / "nobody-is-here").settle([]) == []
+    first = classroom.submissions(tmp_path / "class")
+    monkeypatch.setattr("medlab.classroom.classroom.submissions_of", None)
+    assert classroom.submissions(tmp_path / "class") is first
+    Marking(classroom, tmp_path / "class").write_sheet(tmp_path / "sheet.csv")
 
 
 def test_partial_credit_stands_on_the_page_with_a_reason_for_each_test(tiny_unit):

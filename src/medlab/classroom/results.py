@@ -111,9 +111,9 @@ class Grade:
         """The status in words, such as 'graded, then not a notebook'."""
         return f"{self.status}, then {self.then}" if self.then else str(self.status)
 
-    def as_json(self) -> str:
+    def as_json(self, notebook_sha256: str = "") -> str:
         """Return the text of grade.json, as classroom/grade.schema.json describes it."""
-        content = {"schema": SCHEMA, **asdict(self)}
+        content = {"schema": SCHEMA, **asdict(self), "notebook_sha256": notebook_sha256}
         del content["then"]
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 

@@ -6,7 +6,6 @@ import pytest
 
 from medlab.classroom.gradebook.scores import Level, Score
 from medlab.classroom.gradebook.scoring_sheet import Answer, answers_in, code_of, read_scores, sheet
-from medlab.classroom.submissions.reading import Cell, Submission
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.rubrics import Criterion, Rubric, load_rubrics
 from medlab.errors import BadInput
@@ -50,20 +49,16 @@ def read(path, questions, *answers, students=("ada", "bob")):
     return read_scores(path, answers, questions, students, SECRET)
 
 
-def test_the_answers_of_a_submission_are_found_with_their_question(tiny_unit):
-    cells = [
-        Cell(c.id, "", c.cell_type, "NaN is no number." if c.id == "written-why" else c.source)
-        for c in notebook(tiny_unit, LEARNER).cells
-    ]
-    submission = Submission("ada", None, "add-two", cells=tuple(cells))
-    [found] = answers_in(tiny_unit, submission)
+def test_the_answers_of_a_notebook_are_found_with_their_question(tiny_unit):
+    made = notebook(tiny_unit, LEARNER)
+    next(cell for cell in made.cells if cell.id == "written-why").source = "NaN is no number.\n"
+    [found] = answers_in(tiny_unit, "ada", made)
     assert (found.student, found.question, found.text) == ("ada", "why", "NaN is no number.")
     assert found.asked == "Why leave NaN out?"
 
 
-def test_an_empty_answer_is_not_asked_of_a_person(tiny_unit):
-    cells = [Cell(c.id, "", c.cell_type, c.source) for c in notebook(tiny_unit, LEARNER).cells]
-    assert list(answers_in(tiny_unit, Submission("ada", None, "add-two", cells=tuple(cells)))) == []
+def test_an_empty_answer_is_not_on_the_sheet(tiny_unit):
+    assert list(answers_in(tiny_unit, "ada", notebook(tiny_unit, LEARNER))) == []
 
 
 def test_a_sheet_has_a_row_for_each_answer_and_explains_each_level(rubrics):

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from medlab.classroom.gradebook.csv_table import read_rows, table
 from medlab.classroom.gradebook.scores import Level, Score, answer_sha256
-from medlab.classroom.submissions.reading import Submission
-from medlab.classroom.submissions.restoring import restore
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.rubrics import Criterion, Rubric
 from medlab.course.unit import Unit, Written
@@ -40,14 +40,20 @@ class Answer:
         return self.student, self.unit, self.question, answer_sha256(self.text)
 
 
-def answers_in(unit: Unit, submission: Submission) -> Iterator[Answer]:
-    """Yield the written answers of a submission, without those left empty."""
-    cells = {cell.id: cell.source for cell in restore(unit, submission.cells).notebook.cells}
+def written_answers(unit: Unit, notebook: NotebookNode) -> dict[str, str]:
+    """Return the texts of a notebook's written answers by question, without empty ones."""
+    cells = {cell.id: cell.source.strip() for cell in notebook.cells}
+    texts = {written.name: cells.get(written.cell_id, "") for written in unit.written}
+    return {name: text for name, text in texts.items() if text not in ("", EMPTY_ANSWER)}
+
+
+def answers_in(unit: Unit, student: str, notebook: NotebookNode) -> Iterator[Answer]:
+    """Yield the written answers of a student's notebook, without empty ones."""
+    texts = written_answers(unit, notebook)
     for written in unit.written:
-        text = cells[written.cell_id].strip()
-        if text not in ("", EMPTY_ANSWER):
-            asked = _asked(unit, written)
-            yield Answer(submission.student, unit.slug, written.name, asked, text, written.rubric)
+        if written.name in texts:
+            asked, text = _asked(unit, written), texts[written.name]
+            yield Answer(student, unit.slug, written.name, asked, text, written.rubric)
 
 
 def code_of(student: str, secret: str) -> str:

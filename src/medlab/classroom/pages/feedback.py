@@ -5,7 +5,6 @@ the page loads nothing and allows no script. Hidden tests are not on it.
 """
 
 import re
-from collections.abc import Mapping
 
 import nh3
 from markupsafe import Markup
@@ -30,8 +29,6 @@ IMAGES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 LONGEST_OUTPUT = 20_000  # characters of one answer or one text output that are shown
 PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
-# Nothing that a learner writes can hold these marks: HTML comments are cleaned away or escaped.
-HANDED_IN = re.compile(r"<!-- handed in: (\w+) -->\n(.*?)\n<!-- end -->", re.DOTALL)
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of terminals, in tracebacks
 
 
@@ -40,13 +37,8 @@ def feedback_page(
     unit: Unit | None,
     notebook: NotebookNode | None,
     late: Lateness | None = None,
-    kept: Mapping[str, Markup] | None = None,
 ) -> str:
-    """Return a self-contained HTML page about one submission.
-
-    kept holds what an earlier page showed of each answer, from handed_in: it stands in place of
-    the notebook's cells, which may have no outputs when a grade changes without another run.
-    """
+    """Return a self-contained HTML page about one submission; notebook is the executed one."""
     shown = bool(unit) and any(DEMONSTRATION in cell.options for cell in unit.cells)
     cells = _cells_by_exercise(unit, notebook) if unit and notebook else {}
     return page(
@@ -56,14 +48,8 @@ def feedback_page(
         cells=cells,
         demonstrations=shown and bool(grade.exercises),
         late=late,
-        kept=kept or {},
         mark=lambda status: MARKS.get(status, LOST),
     )
-
-
-def handed_in(page: str) -> dict[str, Markup]:
-    """Return what a feedback page shows of each answer, by the exercise's name."""
-    return {name: Markup(html) for name, html in HANDED_IN.findall(page)}
 
 
 def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:
