@@ -118,7 +118,7 @@ def check(notebook: Path) -> None:
 
     outcomes = check_notebook(load_syllabus(find_course()), notebook)
     for outcome in outcomes:
-        print(outcome.said)
+        print(outcome.message)
     passed = sum(outcome.passed for outcome in outcomes)
     print(f"{passed} of {len(outcomes)} visible checks pass; grading adds hidden tests")
     if passed < len(outcomes):
@@ -279,8 +279,9 @@ def similar(
     unit: Annotated[str, typer.Option(help="Compare this unit only.")] = "",
 ) -> None:
     """Show answers that are alike: something to look at, never a verdict."""
+    from medlab.classroom.pages.similarity import similarity_page
     from medlab.classroom.submissions.roster import submissions_of
-    from medlab.classroom.submissions.similarity import compare, similarity_page
+    from medlab.classroom.submissions.similarity import compare
     from medlab.course import find_course, load_syllabus, load_unit
     from medlab.files import write_text
 

@@ -135,7 +135,7 @@ def test_without_a_terminal_there_is_one_plain_line_for_each_submission(graded):
     assert "12 rows: 10 graded, 1 not attempted, 1 not a notebook" in graded.ran.stdout
 
 
-def test_a_second_run_grades_nothing_anew(graded, medlab, submissions):
+def test_a_second_run_grades_nothing_again(graded, medlab, submissions):
     before, count = (graded.out / "grades.csv").read_bytes(), gradings(graded.out)
     assert medlab("grade", submissions, "--out", graded.out).returncode == 0
     # Seconds are among the columns: another sitting would take another time.

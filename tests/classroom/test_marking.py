@@ -203,7 +203,7 @@ def test_who_is_excused_later_gets_the_points_back(room):
     ("options", "said"),
     [
         (["--late", "late.csv", "--late-percent", "150"], "between 0 and 100 percent"),
-        (["--late", "bad.csv"], "bad.csv, row 2: there is no student 'eva'"),
+        (["--late", "bad.csv"], "bad.csv, row 2: no student 'eva'"),
     ],
 )
 def test_times_at_fault_are_one_line_and_change_nothing(room, options, said):

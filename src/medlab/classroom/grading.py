@@ -72,9 +72,9 @@ class ClassRun:
     def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
         """Yield the grade of each submission, or why it has none; only a broken course raises.
 
-        First those that need no sitting, then the others as they are done.
+        First those that need not be run, then the others as they finish.
         """
-        to_sit: list[tuple[Grade, Submission]] = []
+        to_run: list[tuple[Grade, Submission]] = []
         # All at once, so that a broken unit is found before anything is graded.
         blanks = [(self._blank(submission), submission) for submission in submissions]
         for grade, submission in blanks:
@@ -84,8 +84,8 @@ class ClassRun:
             elif earlier := self._earlier(grade):
                 yield earlier
             else:
-                to_sit.append((grade, submission))
-        yield from self._share(to_sit)
+                to_run.append((grade, submission))
+        yield from self._share(to_run)
 
     def _blank(self, submission: Submission) -> Grade:
         unit = self._room.unit(submission.slug) if submission.slug else None
@@ -100,7 +100,7 @@ class ClassRun:
         )
 
     def _earlier(self, grade: Grade) -> Grade | None:
-        """Return the same grading, done before, if the record in the folder is that of it."""
+        """Return the same grading, done before, if it is what the record holds."""
         earlier = None if self._room.again else self._room.gradebook.find(grade)
         if earlier is None:
             return None
@@ -109,41 +109,41 @@ class ClassRun:
             return None
         return self._publisher.update(earlier)
 
-    def _share(self, to_sit: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
-        """Let those sit that no other grader has claimed; of the others, wait for the grades.
+    def _share(self, to_run: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
+        """Run what no other grader has claimed; wait for the grades of the others.
 
         What another grader leaves undone, because it was stopped perhaps, is done here.
         """
         with Claims(self._room.out / CLAIMS) as claims:
-            while to_sit:
+            while to_run:
                 mine, theirs = [], []
-                for pair in to_sit:
+                for pair in to_run:
                     (mine if claims.take(_claim(pair[0])) else theirs).append(pair)
-                to_sit = theirs
-                for grade in self._earlier_or_sat(mine):
+                to_run = theirs
+                for grade in self._earlier_or_new(mine):
                     claims.release(_claim(grade))
                     yield grade
-                if to_sit:
+                if to_run:
                     time.sleep(WAIT_SECONDS)
 
-    def _earlier_or_sat(self, claimed: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
-        """Yield grades: those that another grader made since we looked, then those to be made."""
+    def _earlier_or_new(self, claimed: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
+        """Yield grades: those that another grader published meanwhile, then new ones."""
         found = [(self._earlier(grade), grade, submission) for grade, submission in claimed]
         yield from (earlier for earlier, _, _ in found if earlier)
-        to_sit = [(grade, submission) for earlier, grade, submission in found if not earlier]
-        if to_sit:
-            yield from self._sit(to_sit)
+        to_run = [(grade, submission) for earlier, grade, submission in found if not earlier]
+        if to_run:
+            yield from self._run(to_run)
 
-    def _sit(self, to_sit: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
-        """Let the solutions and the class sit; yield each grade when it is kept.
+    def _run(self, to_run: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
+        """Run the solutions and the class; yield each grade when it is published.
 
-        A class is not graded by a broken test: until every solution has full marks, what has been
-        judged already waits.
+        A class is not graded by a broken test: until every solution has full marks, finished
+        sittings wait.
         """
-        with self._runner(len(to_sit)) as run:
-            rehearsals = self._rehearsal_tasks({submission.slug for _, submission in to_sit})
-            tasks = [self._task_of(submission) for _, submission in to_sit]
-            grades = {task.name: grade for task, (grade, _) in zip(tasks, to_sit, strict=True)}
+        with self._runner(len(to_run)) as run:
+            rehearsals = self._rehearsal_tasks({submission.slug for _, submission in to_run})
+            tasks = [self._task_of(submission) for _, submission in to_run]
+            grades = {task.name: grade for task, (grade, _) in zip(tasks, to_run, strict=True)}
             held: list[tuple[Task, SittingOutcome]] = []
             for task, outcome in run([*rehearsals.values(), *tasks]):
                 if rehearsals.pop(task.name, None):
@@ -165,7 +165,7 @@ class ClassRun:
             yield pool.run
 
     def _rehearsal_tasks(self, slugs: set[str]) -> dict[str, Task]:
-        """Return sittings of the solutions that no rehearsal is kept of, by the task's name."""
+        """Return sittings of the solutions without a kept rehearsal, by the task's name."""
         units = [self._room.unit(slug) for slug in sorted(slugs)]
         due = [unit for unit in units if self._rehearsals.find(unit) is None]
         tasks = [self._task(unit, "", solved(unit)) for unit in due]

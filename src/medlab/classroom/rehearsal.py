@@ -1,7 +1,7 @@
 """Rehearsals: before a class is graded, each unit's own solution must have full marks.
 
 A rehearsal is kept in the user's cache folder, so that the next run of the same unit, on the same
-machine and with the same isolation and limits, does without. A failed one is never kept.
+machine and with the same isolation and limits, skips it. A failed one is never kept.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def solved(unit: Unit) -> RestoredNotebook:
 
 
 def check_rehearsal(unit: Unit, outcome: SittingOutcome) -> Rehearsal:
-    """Return a rehearsal from its outcome; raise BadInput if it has not full marks."""
+    """Return a rehearsal from its outcome; raise BadInput if it lacks full marks."""
     where = f"{unit.entry.source}: the unit's own solution"
     if outcome.judged is None:
         problem = one_line(outcome.trouble.strip().splitlines()[-1])
@@ -76,7 +76,7 @@ class RehearsalStore:
     def of(cls, room: Classroom) -> "RehearsalStore":
         """Return the store for a classroom's isolation and limits on this machine.
 
-        A cluster's machines come and go: what ran on one says nothing about the next.
+        A cluster's machines come and go, so nothing is kept for them.
         """
         if room.dask:
             return cls(None)
@@ -99,8 +99,8 @@ class RehearsalStore:
                 write_text(self._path(unit), json.dumps(asdict(rehearsal)) + "\n")
 
     def _path(self, unit: Unit) -> Path:
-        said = json.dumps([unit.slug, unit.version, unit.entry.libraries, self._setting])
-        return self._folder / f"{unit.slug}-{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
+        key = json.dumps([unit.slug, unit.version, unit.entry.libraries, self._setting])
+        return self._folder / f"{unit.slug}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 def _machine() -> list:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from medlab.classroom.gradebook.database import Gradebook
+from medlab.classroom.gradebook.scores import Level
 from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult
 from medlab.errors import BadInput
 
@@ -250,3 +251,16 @@ def test_a_status_that_nobody_knows_is_one_line(book, url):
     engine.dispose()
     with pytest.raises(BadInput, match="the status 'abducted', which this medlab does not know"):
         book.history("ada", "add-two")
+
+
+def test_levels_of_earlier_versions_are_read(book, url):
+    from sqlalchemy import create_engine, text
+
+    levels = '[{"criterion": "c", "question": "q", "level": 1, "top": 2, "says": "plain"}]'
+    row = "INSERT INTO score VALUES ('ada', 'add-two', 'why', :sha, :levels, '')"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(row), {"sha": "a" * 64, "levels": levels})
+    engine.dispose()
+    [score] = book.scores().values()
+    assert score.levels == (Level("c", "q", 1, 2, "plain"),)

@@ -63,7 +63,7 @@ def test_a_scored_answer_counts_in_score_and_most():
     assert [test.message for test in found.exercises[1].tests] == ["level 2", "level 1"]
 
 
-def test_an_answer_that_changed_awaits_a_person_anew():
+def test_an_answer_that_changed_needs_grading_again():
     found = settled(grade_with(), score(), text="something else")
     assert (found.score, found.max) == (2, 3)
     assert found.exercises[1].status == Status.NEEDS_GRADING

@@ -90,7 +90,7 @@ def test_levels_come_back_as_a_score_of_the_text_that_was_read(tmp_path, rubrics
     path = filled(tmp_path / "s.csv", sheet([answer()], rubrics, {}), ada="21")
     [score], remarks = read(path, questions, answer())
     assert score.key == answer().key
-    assert [(one.level, one.top, one.says) for one in score.levels] == [
+    assert [(one.level, one.top, one.meaning) for one in score.levels] == [
         (2, 2, "It is right."),
         (1, 1, "It is plain."),
     ]
@@ -159,8 +159,8 @@ def test_each_unit_has_the_columns_of_its_own_rubric(rubrics):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("ada,", "eve,", "row 2: there is no student 'eve'"),
-        (",why,", ",how,", "row 2: there is no question 'how'"),
+        ("ada,", "eve,", "row 2: no student 'eve'"),
+        (",why,", ",how,", "row 2: no question 'how'"),
         (",2,1,", ",3,1,", "row 2: 'clinician-answer/correct' is '3': give a level from 0 to 2"),
         (",2,1,", ",-1,1,", "is '-1'"),
         (",2,1,", ",1.5,1,", r"is '1\.5'"),
@@ -185,7 +185,7 @@ def test_a_row_at_fault_is_named_by_its_number(tmp_path, rubrics, questions, old
 def test_an_answer_scored_twice_is_refused(tmp_path, rubrics, questions):
     text = sheet([answer(), answer()], rubrics, {})
     path = filled(tmp_path / "s.csv", text, ada="21")
-    with pytest.raises(BadInput, match="row 3: this answer is there twice"):
+    with pytest.raises(BadInput, match="row 3: this answer is a duplicate"):
         read(path, questions, answer())
 
 

@@ -127,7 +127,7 @@ def test_two_notebooks_of_one_unit_are_one_row_that_names_both(tmp_path, tiny_un
     assert "a.ipynb and b.ipynb" in found.message
 
 
-def test_students_who_differ_only_in_case_are_told_apart(tmp_path, tiny_unit):
+def test_students_who_differ_only_in_case_are_rows_of_their_own(tmp_path, tiny_unit):
     for student in ("Ada", "ada", "bob"):
         put(tmp_path / "class", student, "a.ipynb", text_of(notebook(tiny_unit, LEARNER)))
     problems = {one.student: one.problem for one in submissions_of(tmp_path / "class")}

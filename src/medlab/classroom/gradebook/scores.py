@@ -1,7 +1,7 @@
-"""What a person said of a written answer, and how it becomes points.
+"""Manual scores of written answers, and how they become points.
 
-A score belongs to the text that was read: it is kept by student, unit, question and the SHA-256 of
-the answer. Grading again keeps it; an answer that changed awaits a person anew.
+A score belongs to the text that was read: it is stored by student, unit, question and the SHA-256
+of the answer. Grading again keeps it; an answer that changed needs grading again.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ class Level:
     question: str
     level: int
     top: int  # the highest level there is
-    says: str  # what the level stands for
+    meaning: str  # what the level means
 
 
 @dataclass(frozen=True)
 class Score:
-    """A person's score of one answer."""
+    """The manual score of one answer."""
 
     student: str
     unit: str
@@ -60,10 +60,10 @@ def with_scores(
     scores: Mapping[tuple, Score],
     counted: Mapping[str, float],
 ) -> Grade:
-    """Return the grade with the written answers that a person has scored.
+    """Return the grade with the manual scores of its written answers.
 
     answers holds the text of each written answer; counted holds the most points of each question
-    of the unit that somebody in the class has a score for: there, nothing written counts 0.
+    of the unit that anyone in the class has a score for: there, an empty answer counts 0.
     """
     made = deepcopy(grade)
     made.exercises = [
@@ -72,15 +72,15 @@ def with_scores(
     if not made.exercises:  # it could not be graded: there is nothing to add up
         return made
     by_machine = [result for result in made.exercises if result.kind == "exercise"]
-    by_person = [
+    manual = [
         result
         for result in made.exercises
         if result.status == Status.SCORED_MANUALLY or _blank(result, counted)
     ]
-    both = by_machine + by_person
+    both = by_machine + manual
     made.score = whole(round(sum(result.points for result in both), 2))
     made.max = sum(result.max for result in both)
-    if any(result.status == Status.SCORED_MANUALLY for result in by_person):
+    if any(result.status == Status.SCORED_MANUALLY for result in manual):
         made.status = Status.GRADED
     return made
 
@@ -95,7 +95,7 @@ def _blank(result: ExerciseResult, counted: Mapping[str, float]) -> bool:
 
 
 def _scored(result: ExerciseResult, score: Score | None) -> ExerciseResult:
-    """Return a written answer's result with a person's score, if it was handed in and has one."""
+    """Return a written answer's result with its manual score, if it has one."""
     if result.kind != "written" or score is None or result.status not in MANUALLY:
         return result
     points = points_for(score.levels, result.max)
@@ -110,4 +110,4 @@ def _criterion(level: Level) -> TestResult:
     """Return a level in the form of a test: its points are levels, not points of the grade."""
     status = {level.top: Status.PASSED, 0: Status.FAILED}.get(level.level, Status.PARTLY)
     about = f"{level.criterion}: {level.question}"
-    return TestResult(about, level.level, level.top, status, level.says)
+    return TestResult(about, level.level, level.top, status, level.meaning)

@@ -1,4 +1,4 @@
-"""The scoring sheet: written answers go out to a person as a table and come back with levels."""
+"""The scoring sheet: written answers as a table for manual scoring, read back with levels."""
 
 import hmac
 import re
@@ -15,7 +15,7 @@ from medlab.course.rubrics import Criterion, Rubric
 from medlab.course.unit import Unit, Written
 from medlab.errors import BadInput
 
-WHO = ("student", "code")  # the first column: a name, or a code where the reader is not to know
+WHO = ("student", "code")  # the first column: a name, or a code for blind scoring
 FIXED = ("unit", "question", "asked", "answer")
 COMMENT, SHA256 = "comment", "answer_sha256"
 NOT_ASKED = "n/a"  # in the columns of another rubric
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What a person's score of it is kept by."""
+        """The key of its manual score."""
         return self.student, self.unit, self.question, answer_sha256(self.text)
 
 
@@ -57,7 +57,7 @@ def answers_in(unit: Unit, student: str, notebook: NotebookNode) -> Iterator[Ans
 
 
 def code_of(student: str, secret: str) -> str:
-    """Return a student's code for a blind sheet; without the secret nobody can tell whose it is."""
+    """Return a student's code for a blind sheet; only the secret reveals whose it is."""
     # A letter comes first, since a spreadsheet would take 12345e6789 for a number.
     return "s" + hmac.digest(secret.encode(), f"blind/{student}".encode(), "sha256").hex()[:10]
 
@@ -70,8 +70,8 @@ def sheet(
 ) -> str:
     """Return the text of a scoring sheet: a CSV table, one row for each answer.
 
-    Answers to one question stand together, those without a score first; earlier levels are filled
-    in. With a secret, codes stand in place of names.
+    Answers to one question are together, those without a score first; earlier levels are filled
+    in. With a secret, codes replace names.
     """
     rows = [_row(answer, scores.get(answer.key), secret) for answer in answers]
     # Levels come last, by column, since units may use different rubrics.
@@ -93,7 +93,7 @@ def read_scores(
     """Read a filled sheet; return its scores and remarks on rows whose answer has changed since.
 
     questions holds the rubric of each question, by unit. A row without any level is not scored
-    yet. Raises BadInput with the row's number for the first row at fault.
+    yet. Raises BadInput with the row's number for the first wrong row.
     """
     known = _known(students, secret)
     current = {answer.key for answer in answers}
@@ -104,7 +104,7 @@ def read_scores(
         if score is None:
             continue
         if score.key in found:
-            raise BadInput(f"{where}: this answer is there twice: keep one row")
+            raise BadInput(f"{where}: this answer is a duplicate: keep one row")
         found[score.key] = score
         if score.key not in current:
             remarks.append(
@@ -115,7 +115,7 @@ def read_scores(
 
 
 def _known(students: Iterable[str], secret: str) -> dict[str, str]:
-    """Return the students by every word that may stand for them in a sheet."""
+    """Return the students by every word that a sheet may use for them."""
     names = sorted(students)
     known = {code_of(name, secret): name for name in names}
     bare = [name.lstrip("0") for name in names]  # a spreadsheet takes 007 for 7
@@ -124,7 +124,7 @@ def _known(students: Iterable[str], secret: str) -> dict[str, str]:
 
 
 def _asked(unit: Unit, written: Written) -> str:
-    """Return the text of the cell before an answer, where its question stands."""
+    """Return the text of the cell before an answer, which asks its question."""
     at = next(i for i, cell in enumerate(unit.cells) if cell.id == written.cell_id)
     before = [cell.source for cell in unit.cells[:at] if cell.role == "text"]
     return before[-1] if before else ""
@@ -136,8 +136,8 @@ def _row(answer: Answer, score: Score | None, secret: str) -> tuple[Answer, Scor
 
 
 def _head(rubric: Rubric, criterion: Criterion) -> str:
-    """Return a column's head: its name on the first line, then what the levels stand for."""
-    levels = [f"{level}: {says}" for level, says in enumerate(criterion.levels)]
+    """Return a column's head: its name on the first line, then what the levels mean."""
+    levels = [f"{level}: {meaning}" for level, meaning in enumerate(criterion.levels)]
     return "\n".join([_column(rubric, criterion), criterion.question, *levels])
 
 
@@ -167,7 +167,7 @@ def _score(row: dict, known: dict, questions: Mapping, where: str) -> Score | No
     unit, question = row["unit"], row["question"]
     rubric = questions.get(unit, {}).get(question)
     if rubric is None:
-        raise BadInput(f"{where}: there is no question '{question}' in a unit '{unit}'")
+        raise BadInput(f"{where}: no question '{question}' in a unit '{unit}': restore the row")
     if not HEX.fullmatch(row[SHA256]):
         raise BadInput(f"{where}: {SHA256} was changed: leave that column as it was written")
     texts = [_level_text(row, rubric, criterion, where) for criterion in rubric.criteria]
@@ -185,14 +185,14 @@ def _student(row: dict, known: dict, where: str) -> str:
     if who is None:
         raise BadInput(f"{where}: no column 'student' or 'code': the head needs one")
     if who not in known:
-        raise BadInput(f"{where}: there is no student '{who}' in this class: correct the name")
+        raise BadInput(f"{where}: no student '{who}' in this class: correct the name")
     return known[who]
 
 
 def _level_text(row: dict, rubric: Rubric, criterion: Criterion, where: str) -> str:
     column = _column(rubric, criterion)
     if column not in row:
-        raise BadInput(f"{where}: no column '{column}': write the sheet anew with --sheet")
+        raise BadInput(f"{where}: no column '{column}': write the sheet again with --sheet")
     return row[column]
 
 
@@ -202,8 +202,8 @@ def _level(text: str, column: str, criterion: Criterion, where: str) -> Level:
     level = _number(text)
     if level is None or not 0 <= level <= criterion.top:
         raise BadInput(f"{where}: '{column}' is '{text}': give a level from 0 to {criterion.top}")
-    says = criterion.levels[level]
-    return Level(criterion.name, criterion.question, level, criterion.top, says)
+    meaning = criterion.levels[level]
+    return Level(criterion.name, criterion.question, level, criterion.top, meaning)
 
 
 def _number(text: str) -> int | None:

@@ -118,8 +118,13 @@ def grade_of(row: GradeRow) -> Grade:
 
 def score_of(row: ScoreRow) -> Score:
     """Return the manual score that a row holds."""
-    levels = tuple(Level(**level) for level in row.levels)
+    levels = tuple(_level(level) for level in row.levels)
     return Score(row.student, row.unit, row.question, row.answer_sha256, levels, row.comment)
+
+
+def _level(stored: dict) -> Level:
+    """Return a level; earlier versions called its meaning `says`."""
+    return Level(**{("meaning" if name == "says" else name): at for name, at in stored.items()})
 
 
 def _exercise_row(position: int, result: ExerciseResult) -> ExerciseRow:

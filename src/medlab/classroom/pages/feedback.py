@@ -1,6 +1,6 @@
 """The page a learner gets back: what each exercise scored and why, beside their own code.
 
-Outputs come from code that nobody vetted, so HTML is sanitised, images are only PNG or JPEG, and
+Outputs come from untrusted code, so HTML is sanitised, images are only PNG or JPEG, and
 the page loads nothing and allows no script. Hidden tests are not on it.
 """
 
@@ -28,7 +28,7 @@ LOST = "✗"
 IMAGES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 LONGEST_OUTPUT = 20_000  # characters of one answer or one text output that are shown
-PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
+INLINE_IMAGE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of terminals, in tracebacks
 
 
@@ -114,13 +114,13 @@ def _cut(text: str) -> str:
 def _clean(html: str) -> Markup:
     """Return HTML without scripts and styles, and without anything that loads by itself."""
     schemes = {"http", "https", "data"}
-    return Markup(nh3.clean(html, attribute_filter=_kept, url_schemes=schemes))
+    return Markup(nh3.clean(html, attribute_filter=_filter, url_schemes=schemes))
 
 
-def _kept(tag: str, attribute: str, value: str) -> str | None:
-    """Return an attribute's value, or None to drop it: a picture is inline, a link only offered."""
+def _filter(tag: str, attribute: str, value: str) -> str | None:
+    """Return an attribute's value, or None to drop it: images are inline, links are not loaded."""
     if attribute == "src":
-        return value if PICTURE.fullmatch(value) else None
+        return value if INLINE_IMAGE.fullmatch(value) else None
     if attribute in ("href", "cite"):
         return value if value.startswith(("https://", "http://")) else None
     return value

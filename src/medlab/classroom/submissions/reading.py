@@ -49,13 +49,15 @@ def find_submissions(folder: Path) -> Iterator[Submission]:
         raise BadInput(f"{folder} holds no student folders: expected <student>/*.ipynb")
     for student in students:
         if student.is_symlink():
-            told = "a link to another folder: hand in the notebook itself"
-            yield Submission(student.name, student, problem=Status.NOT_A_NOTEBOOK, message=told)
+            message = "a link to another folder: hand in the notebook itself"
+            yield Submission(student.name, student, problem=Status.NOT_A_NOTEBOOK, message=message)
             continue
         # macOS leaves "._name.ipynb" beside a notebook: hidden files are nobody's answer.
         paths = sorted(p for p in student.glob("*.ipynb") if not p.name.startswith("."))
         if not paths:
-            yield Submission(student.name, student, problem=Status.EMPTY, message="no notebook here")
+            yield Submission(
+                student.name, student, problem=Status.EMPTY, message="no notebook here"
+            )
         for path in paths:
             yield read_submission(path, student.name)
 
