@@ -1,6 +1,7 @@
 """The learner as hidden tests see them: calls, data and exceptions that cross over."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,14 @@ def learner(kernel):
     return LearnerProxy(kernel)
 
 
+@pytest.fixture
+def patient_kernel(tmp_path):
+    """A kernel with time to import a library, which takes seconds on a busy machine."""
+    started = Kernel(tmp_path / "p", replace(SHORT, cell_seconds=60))
+    yield started
+    started.stop()
+
+
 def test_a_call_crosses_over_as_plain_data(kernel, learner):
     kernel.run("def f(x, scale=1): return {'double': x * 2 * scale, 'type': type(x).__name__}")
     assert learner.f(3, scale=2) == {"double": 12, "type": "int"}
@@ -45,10 +54,11 @@ def test_what_is_not_data_stays_there_and_is_reached_through_calls(kernel, learn
     assert learner.bias_of(model) == 1
 
 
-def test_a_dataset_crosses_to_the_learner_and_back_as_a_handle(kernel, learner):
+def test_a_dataset_crosses_to_the_learner_and_back_as_a_handle(patient_kernel):
+    learner = LearnerProxy(patient_kernel)
     from pydicom import Dataset, examples
 
-    kernel.run("def rename(ds):\n    ds.PatientName = 'None^A'\n    return ds")
+    patient_kernel.run("def rename(ds):\n    ds.PatientName = 'None^A'\n    return ds")
     back = learner.rename(examples.ct)
     assert str(back.PatientName) == "None^A"
     assert back.Rows == 128
@@ -57,12 +67,13 @@ def test_a_dataset_crosses_to_the_learner_and_back_as_a_handle(kernel, learner):
     assert learner.rename(bare).PatientID == "1"
 
 
-def test_a_nifti_image_crosses_to_the_learner(kernel, learner):
+def test_a_nifti_image_crosses_to_the_learner(patient_kernel):
+    learner = LearnerProxy(patient_kernel)
     import nibabel
     import numpy as np
 
     image = nibabel.Nifti1Image(np.zeros((2, 3, 4), np.int16), np.diag([2.0, 3, 4, 1]))
-    kernel.run("def spacing(image): return image.header.get_zooms()")
+    patient_kernel.run("def spacing(image): return image.header.get_zooms()")
     assert close(learner.spacing(image), (2, 3, 4))
 
 
