@@ -134,7 +134,7 @@ def medlab(pupils, workers, dask="", room=""):
     command += ["--jail", "namespaces", *(["--dask", dask] if dask else ["--workers", workers])]
     feedback = room / "out" / "feedback"
     measured = pupils.measure(
-        "medlab", command, room, progress=lambda: len(list(feedback.glob("*/*.grade.json")))
+        "medlab", command, room, progress=lambda: len(list(feedback.glob("*/*.html")))
     )
     with (room / "out" / "grades.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -118,7 +118,7 @@ def check(notebook: Path) -> None:
 
     outcomes = check_notebook(load_syllabus(find_course()), notebook)
     for outcome in outcomes:
-        print(outcome.said)
+        print(outcome.message)
     passed = sum(outcome.passed for outcome in outcomes)
     print(f"{passed} of {len(outcomes)} visible checks pass; grading adds hidden tests")
     if passed < len(outcomes):
@@ -214,8 +214,9 @@ def grade(
 ) -> None:
     """Grade a class: hidden tests run here, learners' code in kernels of its own."""
     from medlab.classroom.gradebook.lateness import LatePolicy
-    from medlab.classroom.grading import grade_class, open_classroom
+    from medlab.classroom.grading import grade_class
     from medlab.classroom.marking import Marking
+    from medlab.classroom.opening import open_classroom
     from medlab.classroom.pages.console import print_grades, with_progress
     from medlab.course import find_course, load_syllabus
     from medlab.sandbox.kernel import Limits
@@ -241,7 +242,7 @@ def grade(
         desk.take_times(late, LatePolicy(late_percent, late_grace, late_floor))
     if scores:
         _say_scores(*desk.take_scores(scores))
-    grades = desk.settle(with_progress(grade_class(classroom, submissions, unit)))
+    grades = with_progress(grade_class(classroom, submissions, unit))
     print_grades(grades, classroom.gradebook.lateness())
     if sheet:
         print(f"scoring sheet: {sheet} ({desk.write_sheet(sheet, blind)} answers await a score)")
@@ -278,8 +279,9 @@ def similar(
     unit: Annotated[str, typer.Option(help="Compare this unit only.")] = "",
 ) -> None:
     """Show answers that are alike: something to look at, never a verdict."""
+    from medlab.classroom.pages.similarity import similarity_page
     from medlab.classroom.submissions.roster import submissions_of
-    from medlab.classroom.submissions.similarity import compare, similarity_page
+    from medlab.classroom.submissions.similarity import compare
     from medlab.course import find_course, load_syllabus, load_unit
     from medlab.files import write_text
 
@@ -299,17 +301,18 @@ def export(
     gradebook: GRADEBOOK = "",
 ) -> None:
     """Write the newest grades for another gradebook: Canvas, Moodle or a plain table."""
+    from medlab.classroom.gradebook import export as forms
     from medlab.classroom.gradebook.database import open_earlier
-    from medlab.classroom.gradebook.export_lms import awaiting, exported
     from medlab.course import find_course, load_syllabus
     from medlab.files import write_text
 
     book = open_earlier(gradebook, out.parent)
     grades = book.newest()
-    write_text(out, exported(format_, grades, book.lateness(), load_syllabus(find_course())))
+    write_text(out, forms.export(format_, grades, book.lateness(), load_syllabus(find_course())))
     print(f"{len(grades)} grades: {out}")
-    if awaiting(grades):
-        print(f"{awaiting(grades)} written answers still await a person: they are not in it")
+    ungraded = forms.count_ungraded(grades)
+    if ungraded:
+        print(f"{ungraded} written answers need manual grading: their points are not in it")
 
 
 data = typer.Typer(

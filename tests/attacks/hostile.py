@@ -168,8 +168,8 @@ class Class:
         book = Gradebook(f"sqlite:///{self.out / 'gradebook.db'}")
         with_unit = {grade.student: json.loads(grade.as_json()) for grade in book.newest()}
         book.close()
-        files = self.out.glob("feedback/*/*.grade.json")
-        return {path.parent.name: json.loads(path.read_text()) for path in files} | with_unit
+        files = self.out.glob("records/*/*/grade.json")
+        return {path.parents[1].name: json.loads(path.read_text()) for path in files} | with_unit
 
     def close(self) -> None:
         for listener in self._listeners:

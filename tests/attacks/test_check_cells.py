@@ -50,7 +50,7 @@ def test_a_deleted_check_is_put_back_and_noted(graded):
 
 def test_a_duplicated_cell_counts_once_and_is_noted(graded):
     notes = graded.holds("check-twice", 2)["notes"]
-    assert "cell 'exercise-add' is there twice: the first one counts" in notes
+    assert "cell 'exercise-add' is a duplicate: the first one counts" in notes
 
 
 def test_a_renamed_check_is_a_cell_of_ones_own(graded):

@@ -19,10 +19,10 @@ def write(tmp_path, made):
 def test_each_visible_check_is_one_line(tiny_syllabus, tiny_unit, tmp_path):
     solved = answered(tiny_unit, {"add": tiny_unit.exercises[0].solution})
     add, mean = checking.check_notebook(tiny_syllabus, write(tmp_path, solved))
-    assert (add.exercise, add.passed, add.said) == ("add", True, "add: passed")
+    assert (add.exercise, add.passed, add.message) == ("add", True, "add: passed")
     assert (mean.exercise, mean.passed) == ("mean", False)
-    assert mean.said.startswith("mean: ")
-    assert "\n" not in mean.said
+    assert mean.message.startswith("mean: ")
+    assert "\n" not in mean.message
 
 
 def test_the_checks_are_the_courses_own(tiny_syllabus, tiny_unit, tmp_path):

@@ -10,7 +10,7 @@ from distributed import LocalCluster
 import medlab
 from medlab.classroom import cluster as module
 from medlab.classroom.cluster import run_on_cluster
-from medlab.classroom.submissions.submission import read_cell
+from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.classroom.workers import Task
 from medlab.course.audience import answered
 from medlab.errors import BadInput
@@ -31,9 +31,9 @@ def cluster():
 
 
 def tasks(unit, count, add="def add(a, b): return a + b"):
-    cells = tuple(map(read_cell, answered(unit, {"add": add}).cells))
+    restored = RestoredNotebook(answered(unit, {"add": add}))
     names = [f"{time.time_ns()}-{number}" for number in range(count)]
-    return [Task(name, unit, cells, b"key", LIMITS, isolation=Isolation()) for name in names]
+    return [Task(name, unit, restored, b"key", LIMITS, isolation=Isolation()) for name in names]
 
 
 def added(sat):

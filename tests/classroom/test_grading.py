@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 
-from medlab.classroom import grading
+from medlab.classroom import grading, publishing
+from medlab.classroom.opening import open_classroom
 from medlab.classroom.pages.console import print_grades
 from medlab.classroom.sample import SIZE, spread_mistakes, write_sample_class
 from medlab.course import load_syllabus, load_unit
@@ -103,16 +104,18 @@ def test_statuses_tell_the_untouched_and_the_broken_from_the_graded(graded):
 
 def test_grades_csv_has_these_columns_and_whole_numbers(graded):
     lines = (graded.out / "grades.csv").read_text().splitlines()
-    assert lines[0] == "student,unit,score,max,status,seconds"
+    assert lines[0] == "student,unit,score,max,status,seconds,unit_version,seed,jail"
     assert lines[1].startswith("student-01,add-two,5,5,graded,")
-    assert lines[12] == "student-12,add-two,0,5,not a notebook,0"
+    assert lines[12].startswith("student-12,add-two,0,5,not a notebook,0,")
 
 
 def test_every_submission_has_a_page_and_a_grade_that_fits_the_schema(graded):
     for number in range(1, SIZE + 1):
-        folder = graded.out / "feedback" / f"student-{number:02}"
-        assert (folder / "add-two.html").read_text().startswith("<!doctype html>")
-        jsonschema.validate(json.loads((folder / "add-two.grade.json").read_text()), SCHEMA)
+        page = graded.out / "feedback" / f"student-{number:02}" / "add-two.html"
+        assert page.read_text().startswith("<!doctype html>")
+        record = graded.out / "records" / f"student-{number:02}" / "add-two"
+        jsonschema.validate(json.loads((record / "grade.json").read_text()), SCHEMA)
+        assert (record / "executed.ipynb").exists() == (number != 12)
 
 
 def test_no_hidden_test_is_on_any_page(graded, unit):
@@ -132,7 +135,7 @@ def test_without_a_terminal_there_is_one_plain_line_for_each_submission(graded):
     assert "12 rows: 10 graded, 1 not attempted, 1 not a notebook" in graded.ran.stdout
 
 
-def test_a_second_run_grades_nothing_anew(graded, medlab, submissions):
+def test_a_second_run_grades_nothing_again(graded, medlab, submissions):
     before, count = (graded.out / "grades.csv").read_bytes(), gradings(graded.out)
     assert medlab("grade", submissions, "--out", graded.out).returncode == 0
     # Seconds are among the columns: another sitting would take another time.
@@ -184,7 +187,7 @@ def grade(tiny_syllabus, tmp_path):
         for student, text in texts.items():
             (folder / student).mkdir(parents=True)
             (folder / student / "my add-two.ipynb").write_text(text)
-        room = grading.open_classroom(tiny_syllabus, tmp_path / "out", folder, **options)
+        room = open_classroom(tiny_syllabus, tmp_path / "out", folder, **options)
         grades = [grade for _, grade in grading.grade_class(room, folder)]
         room.gradebook.close()
         return {grade.student: grade for grade in grades}
@@ -207,7 +210,7 @@ def test_a_broken_resubmission_takes_no_points_away(grade, solved, tmp_path):
     grade({"ada": solved})
     broken = grade({"ada": "oh no"})["ada"]
     assert broken.status == "not a notebook"
-    assert "until then 5 of 5 from an earlier file count" in broken.message
+    assert "until then 5 of 5 points from an earlier file count" in broken.message
     assert (rows(out)["ada"]["score"], rows(out)["ada"]["status"]) == (
         "5",
         "graded, then not a notebook",
@@ -235,14 +238,14 @@ def test_another_seed_is_another_grading(grade, untouched, tmp_path):
 def test_a_submission_that_trips_the_grader_is_a_row_and_is_tried_again(
     grade, untouched, tmp_path, monkeypatch
 ):
-    page = grading.feedback_page
+    page = publishing.feedback_page
 
     def trip(grade, unit, *more, **options):
         if grade.student == "ada" and not grade.message:
             raise RuntimeError("tripped")
         return page(grade, unit, *more, **options)
 
-    monkeypatch.setattr(grading, "feedback_page", trip)
+    monkeypatch.setattr(publishing, "feedback_page", trip)
     found = grade({"ada": untouched, "bob": untouched})
     assert found["ada"].status == "could not be graded"
     assert found["bob"].status == "not attempted"
@@ -268,8 +271,8 @@ def test_a_student_may_be_called_anything(grade, tmp_path, student):
     [found] = grade({student.replace("/", ""): "oh no"}).values()
     assert found.status == "not a notebook"
     assert len(rows(tmp_path / "out")) == 1
-    [path] = (tmp_path / "out" / "feedback").glob("*/add-two.grade.json")
-    assert json.loads(path.read_text())["student"] == found.student == path.parent.name
+    [path] = (tmp_path / "out" / "records").glob("*/add-two/grade.json")
+    assert json.loads(path.read_text())["student"] == found.student == path.parents[1].name
     print_grades([found])
 
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from medlab.classroom import workers
-from medlab.classroom.submissions.submission import read_cell
+from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.classroom.workers import Task, WorkerPool, sit
 from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import answered
@@ -21,8 +21,8 @@ SOLVED = {"add": "def add(a, b): return a + b", "mean": "def mean(v): return 0"}
 @pytest.fixture
 def task(tiny_unit):
     def make(name, **answers):
-        cells = tuple(map(read_cell, answered(tiny_unit, SOLVED | answers).cells))
-        return Task(name, tiny_unit, cells, b"key", LIMITS, isolation=Isolation())
+        restored = RestoredNotebook(answered(tiny_unit, SOLVED | answers))
+        return Task(name, tiny_unit, restored, b"key", LIMITS, isolation=Isolation())
 
     return make
 
@@ -36,7 +36,8 @@ def jailed(task):
 
 
 def kill_parent():
-    process = isolation._parents()._by_set[()]._process
+    [server] = isolation._fork_servers()._by_set.values()
+    process = server._process
     process.kill()
     process.wait()
 
@@ -54,7 +55,7 @@ def test_a_sitting_is_judged_and_timed(task):
 
 def test_what_goes_wrong_is_told_and_not_raised(task):
     broken = task("one")
-    sat = sit(Task("one", None, broken.cells, b"key", LIMITS, isolation=Isolation()))
+    sat = sit(Task("one", None, broken.restored, b"key", LIMITS, isolation=Isolation()))
     assert sat.judged is None
     assert "AttributeError" in sat.trouble
 

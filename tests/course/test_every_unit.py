@@ -1,6 +1,5 @@
 """The four outcomes of every unit, and what every unit owes its learners."""
 
-import contextlib
 import re
 import tempfile
 from dataclasses import replace
@@ -10,7 +9,8 @@ from pathlib import Path
 import papermill
 import pytest
 
-from medlab.classroom.referee.engine import MedlabEngine, SittingResult
+from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
+from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
 from medlab.course.build import text_of
@@ -45,22 +45,9 @@ def up_to(slug, exercise) -> Unit:
 
 
 def judged(unit, made) -> SittingResult:
-    """Let a notebook sit, through papermill with medlab as its engine."""
-    papermill.engines.papermill_engines.register("medlab", MedlabEngine)
-    delivered = []
-    # papermill raises at the end because a cell did, such as one that calls a wrong answer.
-    with contextlib.suppress(papermill.PapermillExecutionError):
-        papermill.execute_notebook(
-            made,
-            None,
-            parameters={"SEED": 11},
-            engine_name="medlab",
-            progress_bar=False,
-            unit=unit,
-            key=KEY,
-            deliver=delivered.append,
-        )
-    return delivered[0]
+    """Let a notebook sit."""
+    restored = RestoredNotebook(with_parameters(made, {"SEED": 11}))
+    return judge_notebook(unit, restored, KEY)
 
 
 def with_answers(unit, answers=()):

@@ -17,7 +17,8 @@ import nbgrader_course
 import pytest
 from nbgrader_course import NbgraderCourse
 
-from medlab.classroom.grading import grade_class, open_classroom
+from medlab.classroom.grading import grade_class
+from medlab.classroom.opening import open_classroom
 from medlab.classroom.results import Grade
 from medlab.course import Exercise, Unit, load_syllabus, load_unit, nbgrader_export
 from medlab.course.audience import LEARNER, notebook

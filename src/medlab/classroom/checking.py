@@ -6,7 +6,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from medlab.classroom.referee.sitting import seat
-from medlab.classroom.submissions.submission import put_back, read_submission
+from medlab.classroom.submissions.reading import read_submission
+from medlab.classroom.submissions.restoring import put_back
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Syllabus
 from medlab.course.audience import learners_notebook
@@ -17,18 +18,18 @@ from medlab.sandbox.kernel import CellResult, KernelDied, Limits
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the visible checks of one exercise said."""
+class CheckResult:
+    """What the visible checks of one exercise reported."""
 
     exercise: str
     passed: bool
-    said: str  # one line
+    message: str  # one line
 
 
-def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
+def check_notebook(syllabus: Syllabus, path: Path) -> list[CheckResult]:
     """Run a notebook, but for its demonstrations, in a fresh kernel and an empty folder.
 
-    Raises BadInput for a file that is no notebook of this course.
+    Raises BadInput for a file that is not a notebook of this course.
     """
     notebook = _open(syllabus, path)
     try:
@@ -37,18 +38,18 @@ def check_notebook(syllabus: Syllabus, path: Path) -> list[Outcome]:
         raise BadInput(f"no kernel can run here ({error}): run 'medlab doctor'") from None
 
 
-def _run(notebook: NotebookNode) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def _run(notebook: NotebookNode) -> list[CheckResult]:
+    results: list[CheckResult] = []
     with seat(Limits(), Isolation(surroundings=surroundings())) as taken:
         for cell in notebook.cells:
-            # As in grading, no check rests on a demonstration, which may train for long.
+            # As in grading, no check depends on a demonstration, which may train for long.
             if cell.cell_type != "code" or DEMONSTRATION in cell.metadata.get("tags", []):
                 continue
             ran = taken.run(cell.source)
             name = cell.metadata.get("medlab", {}).get("check")
             if name:
-                outcomes.append(_outcome(name, ran))
-    return outcomes
+                results.append(_result(name, ran))
+    return results
 
 
 def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
@@ -64,10 +65,11 @@ def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
     return put_back(learners_notebook(syllabus.find(submission.slug)), submission.cells).notebook
 
 
-def _outcome(name: str, ran: CellResult) -> Outcome:
-    """Read the check's panel, or what kept it from being shown."""
-    said = next((text for output in ran.outputs if (text := _text(output, name))), ran.error)
-    return Outcome(name, said == f"{name}: passed", said or f"{name}: nothing was shown")
+def _result(name: str, ran: CellResult) -> CheckResult:
+    """Read the check's panel, or the error that came instead."""
+    message = next((text for output in ran.outputs if (text := _text(output, name))), ran.error)
+    passed = message == f"{name}: passed"
+    return CheckResult(name, passed, message or f"{name}: the check printed nothing")
 
 
 def _text(output: NotebookNode, name: str) -> str:

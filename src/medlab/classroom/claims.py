@@ -1,6 +1,6 @@
-"""Claims: graders that write into one folder at the same time do not grade one submission twice.
+"""Claims: two graders that write into one folder do not grade the same submission.
 
-A claim is a lock on one byte of a file in the output folder. The system lets go of it when the
+A claim is a lock on one byte of a file in the output folder. The system releases it when the
 process ends, however it ends, so that no claim outlives its grader. Graders with folders of their
 own grade on their own, also where they share a gradebook: each folder gets its own pages.
 """
@@ -13,7 +13,7 @@ from medlab.errors import BadInput
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there, two graders may grade one submission twice
+except ImportError:  # Windows has none: there, two graders may grade the same submission
     fcntl = None
 
 
@@ -21,12 +21,12 @@ class Claims:
     """What this process has claimed in a folder."""
 
     def __init__(self, path: Path):
-        """Open or make the file of locks; raise BadInput if that cannot be."""
+        """Open or make the file of locks; raise BadInput if that fails."""
         try:
             self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
-            told = f"{path} cannot be written ({error.strerror}): choose another --out"
-            raise BadInput(told) from None
+            problem = f"{path} cannot be written ({error.strerror})"
+            raise BadInput(f"{problem}: choose another --out") from None
 
     def __enter__(self) -> "Claims":
         return self
@@ -35,7 +35,7 @@ class Claims:
         os.close(self._file)  # and with it all claims
 
     def take(self, name: str) -> bool:
-        """Claim something, unless another process has; tell whether it is ours now."""
+        """Claim something, unless another process has; return whether it is ours now."""
         if fcntl is None:
             return True
         try:
@@ -51,6 +51,6 @@ class Claims:
 
 
 def _place(name: str) -> int:
-    """Return the byte that stands for a name; a lock may lie far beyond a file's end."""
+    """Return the byte to lock for a name; a lock may be far beyond the end of a file."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") >> 2

@@ -19,8 +19,8 @@ NOT_A_NOTEBOOK = "This file was renamed to .ipynb.\n"
 def write_sample_class(syllabus: Syllabus, out: Path, slugs: Iterable[str] = ()) -> Iterator[Path]:
     """Write out/<student>/<slug>.ipynb for a generated class of 12; yield the paths.
 
-    Of every unit, or of those named: the solution, every shipped mistake, the untouched notebook,
-    a file that is no notebook, and a notebook that raises half-way. Raises BadInput for a folder
+    For every unit, or the chosen ones: the solution, every shipped mistake, the untouched notebook,
+    a file that is not a notebook, and a notebook that raises half-way. Raises BadInput for a folder
     that holds anything but an earlier sample: nobody's real work is overwritten.
     """
     _refuse_others(out)
@@ -54,9 +54,11 @@ def _refuse_others(out: Path) -> None:
     try:
         others = sorted(p.name for p in out.iterdir() if p.name not in ours) if out.exists() else []
     except OSError as error:
-        raise BadInput(f"{out} cannot be used ({error.strerror}): name a new folder") from None
+        raise BadInput(f"{out} cannot be used ({error.strerror}): choose a new folder") from None
     if others:
-        raise BadInput(f"{out} holds '{others[0]}', no made-up student: name a new folder")
+        raise BadInput(
+            f"{out} holds '{others[0]}', which is not a generated student: choose a new folder"
+        )
 
 
 def _texts(unit: Unit) -> list[str]:

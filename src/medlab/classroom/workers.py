@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
-from medlab.classroom.referee.engine import MedlabEngine, SittingResult
+from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
 from medlab.classroom.referee.hidden_tests import number
-from medlab.classroom.submissions.submission import Cell, restore
+from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit
 from medlab.sandbox.fork_client import ForkServerGone
@@ -34,7 +34,7 @@ class Task:
 
     name: str  # tells sittings apart
     unit: Unit
-    cells: tuple[Cell, ...]
+    restored: RestoredNotebook
     key: bytes  # of the sitting, from sitting_key
     jail: str
     limits: Limits = field(default_factory=Limits)
@@ -77,28 +77,12 @@ def with_isolation(task: Task) -> Task:
 
 
 def _judge(task: Task) -> SittingResult:
-    """Run a notebook through papermill with the referee as its engine."""
-    import papermill
-
-    papermill.engines.papermill_engines.register("medlab", MedlabEngine)
-    restored = restore(task.unit, task.cells)
-    delivered: list[SittingResult] = []
-    # papermill raises at the end because a cell did; the referee has judged that by then.
-    with contextlib.suppress(papermill.PapermillExecutionError):
-        papermill.execute_notebook(
-            restored.notebook,
-            None,
-            parameters={"SEED": number(task.key, "SEED") % 2**31},
-            engine_name="medlab",
-            progress_bar=False,
-            unit=task.unit,
-            notes=restored.notes,
-            key=task.key,
-            limits=task.limits,
-            isolation=with_isolation(task).isolation,
-            deliver=delivered.append,
-        )
-    return delivered[0]
+    """Run a task's notebook and judge it, with the random seed of its sitting."""
+    seed = number(task.key, "SEED") % 2**31
+    notebook = with_parameters(task.restored.notebook, {"SEED": seed})
+    restored = replace(task.restored, notebook=notebook)
+    isolation = with_isolation(task).isolation
+    return judge_notebook(task.unit, restored, task.key, task.limits, isolation)
 
 
 class WorkerPool:

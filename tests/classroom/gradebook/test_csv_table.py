@@ -56,7 +56,7 @@ def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path):
     [
         ("", "no column 'a'"),
         ("b\n1\n", "no column 'a'"),
-        ("a,a\n1,2\n", "'a' is there twice"),
+        ("a,a\n1,2\n", "'a' is a duplicate"),
         ("a,b\n1,2,3\n", "row 2: more cells"),
         ('a\n"open\n', "not a CSV table"),
         (b"a\n\xff\xfe\n", "not UTF-8"),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from medlab.classroom.gradebook.database import Gradebook
-from medlab.classroom.referee import hidden_tests
-from medlab.classroom.results import Grade
+from medlab.classroom.gradebook.scores import Level
+from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult
 from medlab.errors import BadInput
 
 
@@ -84,11 +84,11 @@ def book(url):
 
 
 def grade(student="ada", *, score=3, sha="a" * 64, **changed) -> Grade:
-    tests = [hidden_tests.TestResult("both signs", 1, 2, "failed", "minus counts")]
+    tests = [TestResult("both signs", 1, 2, Status.FAILED, "minus counts")]
     exercises = [
-        hidden_tests.ExerciseResult("add", "exercise", score, 5, "failed", "minus counts", tests),
-        hidden_tests.ExerciseResult(
-            "why", "written", None, 2, "awaits a person", "a person reads this"
+        ExerciseResult("add", "exercise", score, 5, Status.FAILED, "minus counts", tests),
+        ExerciseResult(
+            "why", "written", None, 2, Status.NEEDS_GRADING, "your instructor grades this answer"
         ),
     ]
     plain = {"unit": "add-two", "unit_version": "0" * 12, "seed": 0, "file": "a.ipynb"}
@@ -98,7 +98,7 @@ def grade(student="ada", *, score=3, sha="a" * 64, **changed) -> Grade:
 
 
 def broken(student="ada", **changed) -> Grade:
-    status = {"status": "not a notebook", "message": "not JSON"}
+    status = {"status": Status.NOT_A_NOTEBOOK, "message": "not JSON"}
     return grade(student, score=0, sha="", exercises=[], notes=[], **status | changed)
 
 
@@ -119,7 +119,7 @@ def test_a_grading_is_found_by_student_unit_version_file_and_seed(book):
 
 
 def test_a_grading_that_failed_is_not_found_so_that_it_is_done_again(book):
-    book.add(grade(status="could not be graded"))
+    book.add(grade(status=Status.NOT_GRADED))
     assert book.find(grade()) is None
 
 
@@ -140,7 +140,7 @@ def test_a_broken_resubmission_takes_no_points_away_and_is_named(book):
     book.add(grade(score=5))
     book.add(broken())
     [counts] = book.newest()
-    assert (counts.score, counts.status) == (5, "graded, then not a notebook")
+    assert (counts.score, counts.outcome) == (5, "graded, then not a notebook")
     assert book.standing("ada", "add-two").status == "graded"
     assert [g.status for g in book.history("ada", "add-two")] == ["graded", "not a notebook"]
 
@@ -173,7 +173,7 @@ def test_a_gradebook_of_another_version_is_refused_and_left_alone(url):
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE medlab SET version = 99"))
-    with pytest.raises(BadInput, match="is of version 99, this medlab writes 1"):
+    with pytest.raises(BadInput, match="has version 99, this medlab writes version 1"):
         Gradebook(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version FROM medlab")).scalar() == 99
@@ -220,3 +220,47 @@ def test_a_gradebook_that_is_read_only_is_refused_before_anything_is_graded(tmp_
     Gradebook(f"sqlite:///{path}").close()
     with pytest.raises(BadInput, match="readonly"):
         Gradebook(f"sqlite:///file:{path}?mode=ro&uri=true")
+
+
+def test_words_that_earlier_versions_wrote_are_read_as_those_of_today(book, url):
+    from sqlalchemy import create_engine, text
+
+    scored = ExerciseResult("how", "written", 2, 2, Status.SCORED_MANUALLY, "clear")
+    stored = grade(exercises=[*grade().exercises, scored])
+    book.add(stored)
+    old = {"needs manual grading": "awaits a person", "scored manually": "scored by a person"}
+    change = text("UPDATE exercise SET status = :old WHERE status = :new")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        changed = [
+            connection.execute(change, {"old": word, "new": new}).rowcount
+            for new, word in old.items()
+        ]
+    engine.dispose()
+    assert changed == [1, 1]
+    assert book.history("ada", "add-two") == [stored]
+
+
+def test_a_status_that_nobody_knows_is_one_line(book, url):
+    from sqlalchemy import create_engine, text
+
+    book.add(grade())
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE grade SET status = 'abducted'"))
+    engine.dispose()
+    with pytest.raises(BadInput, match="the status 'abducted', which this medlab does not know"):
+        book.history("ada", "add-two")
+
+
+def test_levels_of_earlier_versions_are_read(book, url):
+    from sqlalchemy import create_engine, text
+
+    levels = '[{"criterion": "c", "question": "q", "level": 1, "top": 2, "says": "plain"}]'
+    row = "INSERT INTO score VALUES ('ada', 'add-two', 'why', :sha, :levels, '')"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(row), {"sha": "a" * 64, "levels": levels})
+    engine.dispose()
+    [score] = book.scores().values()
+    assert score.levels == (Level("c", "q", 1, 2, "plain"),)

@@ -28,11 +28,11 @@ def one(tmp_path, handed_in, due="2026-03-01 12:00", excused="", **options):
     [
         ("2026-03-01 11:59", 100, "in time"),
         ("2026-03-01 12:00", 100, "in time"),
-        ("2026-03-01 12:15", 100, "15 min late, within the grace of 15 min"),
+        ("2026-03-01 12:15", 100, "15 min late, within the grace period of 15 min"),
         ("2026-03-01 12:16", 90, "16 min late: 1 day at 10 % each"),
         ("2026-03-02 12:00", 90, "1 d late: 1 day at 10 % each"),
         ("2026-03-02 12:00:01", 80, "1 d 1 min late: 2 days at 10 % each"),
-        ("2026-04-01", 50, "30 d 12 h late: 31 days at 10 % each, but 50 % always stay"),
+        ("2026-04-01", 50, "30 d 12 h late: 31 days at 10 % each, but at least 50 % are kept"),
     ],
 )
 def test_each_day_begun_costs_and_the_reason_says_how_much(tmp_path, handed_in, keeps, reason):
@@ -71,13 +71,13 @@ def test_a_reduced_score_lies_between_nothing_and_the_score(score, keeps):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("eve,add-two,2026-03-02,2026-03-01,\n", "row 2: there is no student 'eve'"),
-        ("ada,add-tow,2026-03-02,2026-03-01,\n", "row 2: there is no unit 'add-tow'"),
+        ("eve,add-two,2026-03-02,2026-03-01,\n", "row 2: no student 'eve'"),
+        ("ada,add-tow,2026-03-02,2026-03-01,\n", "row 2: no unit 'add-tow'"),
         ("ada,add-two,yesterday,2026-03-01,\n", "row 2: handed_in is 'yesterday'"),
         ("ada,add-two,2026-03-02,,\n", "row 2: due is ''"),
         ("ada,add-two,2026-03-02T10:00Z,2026-03-01,\n", "row 2: give both times an offset"),
         ("ada,add-two,2026-03-02,2026-03-01,maybe\n", "row 2: excused is 'maybe'"),
-        ("ada,add-two,2026-03-02,2026-03-01,\n" * 2, "row 3: ada and add-two are there twice"),
+        ("ada,add-two,2026-03-02,2026-03-01,\n" * 2, "row 3: ada and add-two are a duplicate"),
     ],
 )
 def test_a_row_at_fault_is_named_by_its_number(tmp_path, rows, said):

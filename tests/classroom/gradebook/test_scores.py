@@ -5,15 +5,13 @@ from hypothesis import strategies as st
 from medlab.classroom.gradebook.database import Gradebook
 from medlab.classroom.gradebook.lateness import Lateness
 from medlab.classroom.gradebook.scores import (
-    BY_PERSON,
     Level,
     Score,
     answer_sha256,
     points_for,
     with_scores,
 )
-from medlab.classroom.referee.hidden_tests import AWAITED, NOT_ATTEMPTED, PASSED, ExerciseResult
-from medlab.classroom.results import Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status
 
 TOPS = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 
@@ -27,10 +25,10 @@ def score(text="zero is not missing", reached=(2, 1), student="ada"):
     return Score(student, "add-two", "why", answer_sha256(text), levels, "well said")
 
 
-def grade_with(written_status=AWAITED, student="ada"):
-    points = 0 if written_status == NOT_ATTEMPTED else None
+def grade_with(written_status=Status.NEEDS_GRADING, student="ada"):
+    points = 0 if written_status == Status.NOT_ATTEMPTED else None
     made = Grade(student, "add-two", "v1", "a" * 64, 0, "a.ipynb")
-    add = ExerciseResult("add", "exercise", 2, 3, PASSED, "")
+    add = ExerciseResult("add", "exercise", 2, 3, Status.PASSED, "")
     made.take([add, ExerciseResult("why", "written", points, 2, written_status, "")], [])
     return made
 
@@ -60,15 +58,15 @@ def test_the_top_levels_give_all_points_and_the_lowest_none(most, tops):
 def test_a_scored_answer_counts_in_score_and_most():
     found = settled(grade_with(), score())
     assert (found.score, found.max) == (3.5, 5)
-    assert found.exercises[1].status == BY_PERSON
+    assert found.exercises[1].status == Status.SCORED_MANUALLY
     assert found.exercises[1].message == "well said"
     assert [test.message for test in found.exercises[1].tests] == ["level 2", "level 1"]
 
 
-def test_an_answer_that_changed_awaits_a_person_anew():
+def test_an_answer_that_changed_needs_grading_again():
     found = settled(grade_with(), score(), text="something else")
     assert (found.score, found.max) == (2, 3)
-    assert found.exercises[1].status == AWAITED
+    assert found.exercises[1].status == Status.NEEDS_GRADING
 
 
 def test_another_students_score_of_the_same_text_does_not_count():
@@ -86,8 +84,8 @@ def test_a_new_score_takes_the_place_of_the_old_one():
 
 
 def test_an_empty_answer_counts_0_once_the_question_counts_for_the_class():
-    before = settled(grade_with(NOT_ATTEMPTED, "bob"), score())
-    after = settled(grade_with(NOT_ATTEMPTED, "bob"), score(), counted={"why": 2})
+    before = settled(grade_with(Status.NOT_ATTEMPTED, "bob"), score())
+    after = settled(grade_with(Status.NOT_ATTEMPTED, "bob"), score(), counted={"why": 2})
     assert (before.score, before.max) == (2, 3)
     assert (after.score, after.max) == (2, 5)
 

@@ -6,7 +6,6 @@ import pytest
 
 from medlab.classroom.gradebook.scores import Level, Score
 from medlab.classroom.gradebook.scoring_sheet import Answer, answers_in, code_of, read_scores, sheet
-from medlab.classroom.submissions.submission import Cell, Submission
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.rubrics import Criterion, Rubric, load_rubrics
 from medlab.errors import BadInput
@@ -50,20 +49,16 @@ def read(path, questions, *answers, students=("ada", "bob")):
     return read_scores(path, answers, questions, students, SECRET)
 
 
-def test_the_answers_of_a_submission_are_found_with_their_question(tiny_unit):
-    cells = [
-        Cell(c.id, "", c.cell_type, "NaN is no number." if c.id == "written-why" else c.source)
-        for c in notebook(tiny_unit, LEARNER).cells
-    ]
-    submission = Submission("ada", None, "add-two", cells=tuple(cells))
-    [found] = answers_in(tiny_unit, submission)
+def test_the_answers_of_a_notebook_are_found_with_their_question(tiny_unit):
+    made = notebook(tiny_unit, LEARNER)
+    next(cell for cell in made.cells if cell.id == "written-why").source = "NaN is no number.\n"
+    [found] = answers_in(tiny_unit, "ada", made)
     assert (found.student, found.question, found.text) == ("ada", "why", "NaN is no number.")
     assert found.asked == "Why leave NaN out?"
 
 
-def test_an_empty_answer_is_not_asked_of_a_person(tiny_unit):
-    cells = [Cell(c.id, "", c.cell_type, c.source) for c in notebook(tiny_unit, LEARNER).cells]
-    assert list(answers_in(tiny_unit, Submission("ada", None, "add-two", cells=tuple(cells)))) == []
+def test_an_empty_answer_is_not_on_the_sheet(tiny_unit):
+    assert list(answers_in(tiny_unit, "ada", notebook(tiny_unit, LEARNER))) == []
 
 
 def test_a_sheet_has_a_row_for_each_answer_and_explains_each_level(rubrics):
@@ -95,7 +90,7 @@ def test_levels_come_back_as_a_score_of_the_text_that_was_read(tmp_path, rubrics
     path = filled(tmp_path / "s.csv", sheet([answer()], rubrics, {}), ada="21")
     [score], remarks = read(path, questions, answer())
     assert score.key == answer().key
-    assert [(one.level, one.top, one.says) for one in score.levels] == [
+    assert [(one.level, one.top, one.meaning) for one in score.levels] == [
         (2, 2, "It is right."),
         (1, 1, "It is plain."),
     ]
@@ -164,8 +159,8 @@ def test_each_unit_has_the_columns_of_its_own_rubric(rubrics):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("ada,", "eve,", "row 2: there is no student 'eve'"),
-        (",why,", ",how,", "row 2: there is no question 'how'"),
+        ("ada,", "eve,", "row 2: no student 'eve'"),
+        (",why,", ",how,", "row 2: no question 'how'"),
         (",2,1,", ",3,1,", "row 2: 'clinician-answer/correct' is '3': give a level from 0 to 2"),
         (",2,1,", ",-1,1,", "is '-1'"),
         (",2,1,", ",1.5,1,", r"is '1\.5'"),
@@ -190,7 +185,7 @@ def test_a_row_at_fault_is_named_by_its_number(tmp_path, rubrics, questions, old
 def test_an_answer_scored_twice_is_refused(tmp_path, rubrics, questions):
     text = sheet([answer(), answer()], rubrics, {})
     path = filled(tmp_path / "s.csv", text, ada="21")
-    with pytest.raises(BadInput, match="row 3: this answer is there twice"):
+    with pytest.raises(BadInput, match="row 3: this answer is a duplicate"):
         read(path, questions, answer())
 
 

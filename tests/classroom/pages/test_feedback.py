@@ -6,8 +6,7 @@ import nbformat
 import pytest
 
 from medlab.classroom.pages.feedback import feedback_page
-from medlab.classroom.referee.hidden_tests import ExerciseResult, TestResult
-from medlab.classroom.results import Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult
 from medlab.course import load_unit
 from medlab.course.audience import answered
 
@@ -61,12 +60,19 @@ class Page(HTMLParser):
 
 def grade(**changed) -> Grade:
     made = Grade("ada", "add-two", "0" * 12, "a" * 64, 0, "a.ipynb", max=5)
-    test = TestResult("negative numbers", 0, 2, "failed", "negative numbers keep their sign")
+    test = TestResult("negative numbers", 0, 2, Status.FAILED, "negative numbers keep their sign")
     made.take(
         [
-            ExerciseResult("add", "exercise", 0, 2, "failed", test.message, [test]),
-            ExerciseResult("mean", "exercise", 3, 3, "passed", ""),
-            ExerciseResult("why", "written", None, 2, "awaits a person", "a person reads this"),
+            ExerciseResult("add", "exercise", 0, 2, Status.FAILED, test.message, [test]),
+            ExerciseResult("mean", "exercise", 3, 3, Status.PASSED, ""),
+            ExerciseResult(
+                "why",
+                "written",
+                None,
+                2,
+                Status.NEEDS_GRADING,
+                "your instructor grades this answer",
+            ),
         ],
         ["cell 'check-add' was edited and was put back"],
     )
@@ -205,7 +211,7 @@ def test_a_student_may_be_called_anything(tiny_unit, handed_in, name):
 
 
 def test_a_file_that_is_no_notebook_has_a_page_that_says_what_to_do(tiny_unit):
-    told = {"status": "not a notebook", "message": "the file is empty", "exercises": []}
+    told = {"status": Status.NOT_A_NOTEBOOK, "message": "the file is empty", "exercises": []}
     made = page(tiny_unit, None, **told)
     assert "not a notebook" in made.text
     assert "the file is empty" in made.text

@@ -6,16 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medlab.classroom.pages.item_analysis import FEWEST, discrimination, report_page, unit_reports
-from medlab.classroom.referee import hidden_tests
-from medlab.classroom.referee.hidden_tests import FAILED, NOT_ATTEMPTED, PASSED, ExerciseResult
-from medlab.classroom.results import Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult
 
 FIGURES = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf]), max_size=30)
 
 
 def result(name, points, most=2, message="", status=None):
-    status = status or (PASSED if points == most else FAILED)
-    tests = [hidden_tests.TestResult("about", points, most, status, message)]
+    status = status or (Status.PASSED if points == most else Status.FAILED)
+    tests = [TestResult("about", points, most, status, message)]
     return ExerciseResult(name, "exercise", points, most, status, message, tests)
 
 
@@ -82,8 +80,8 @@ def test_discrimination_is_a_correlation_or_says_why_not(one, other):
     assert figure is None or -1 <= figure <= 1
 
 
-def test_slips_that_differ_in_their_numbers_are_one_and_count_students():
-    [(message, count)] = items(class_of())["split"].slips
+def test_messages_that_differ_in_their_numbers_are_one_and_count_students():
+    [(message, count)] = items(class_of())["split"].messages
     assert re.fullmatch(r"expected 1, got \d+ \(or with other numbers\)", message)
     assert count == 6
 
@@ -92,13 +90,13 @@ def test_the_commonest_slip_stands_first():
     grades = [
         graded(f"s{at}", result("a", 0, message="rare" if at == 0 else "common")) for at in range(4)
     ]
-    assert items(grades)["a"].slips == (("common", 3), ("rare", 1))
+    assert items(grades)["a"].messages == (("common", 3), ("rare", 1))
 
 
 def test_what_was_not_attempted_is_no_slip_but_counts_nothing():
-    grades = [graded("a", result("a", 0, status=NOT_ATTEMPTED)), graded("b", result("a", 2))]
+    grades = [graded("a", result("a", 0, status=Status.NOT_ATTEMPTED)), graded("b", result("a", 2))]
     found = items(grades)["a"]
-    assert (found.attempted, found.students, found.difficulty, found.slips) == (1, 2, 0.5, ())
+    assert (found.attempted, found.students, found.difficulty, found.messages) == (1, 2, 0.5, ())
 
 
 def test_work_that_could_not_be_graded_does_not_count():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from medlab.classroom.referee.engine import MedlabEngine
 from medlab.course import load_unit
 from medlab.course.audience import INSTRUCTOR, answered, notebook
 from medlab.course.build import text_of
@@ -93,3 +94,9 @@ def test_a_demonstration_is_passed_over_by_the_grader_and_run_by_everybody_else(
         if "for an hour" in c.source
     ]
     assert "trained" in cell.outputs[0].text
+
+
+def test_a_misspelled_option_is_an_error(tiny_unit, tiny_course):
+    made = answered(tiny_unit, {})
+    with pytest.raises(TypeError, match="isolatoin"):
+        MedlabEngine.execute_notebook(made, "medlab", unit=tiny_unit, isolatoin=None)

@@ -1,4 +1,4 @@
-"""Rows for whatever folders hold; what a single file holds is in test_submission.py."""
+"""Rows for whatever folders hold; what a single file holds is in test_reading.py."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def problems(folder, slug=""):
 def test_a_notebook_is_matched_by_its_metadata_whatever_it_is_called(folder, released):
     put(folder, "ada", "other.ipynb", released)
     [found] = submissions_of(folder, "", SLUGS)
-    assert (found.slug, found.problem) == ("add-two", "")
+    assert (found.slug, found.problem) == ("add-two", None)
 
 
 def test_a_notebook_of_no_unit_of_this_course_says_so(folder):
@@ -60,13 +60,13 @@ def test_an_unreadable_file_does_not_stand_in_the_way_of_a_good_one(folder, rele
     put(folder, "ada", "add-two.ipynb", "hello")
     put(folder, "ada", "final.ipynb", released)
     found = {o.path.name: (o.slug, o.problem) for o in submissions_of(folder, "", SLUGS)}
-    assert found == {"add-two.ipynb": ("", "not a notebook"), "final.ipynb": ("add-two", "")}
+    assert found == {"add-two.ipynb": ("", "not a notebook"), "final.ipynb": ("add-two", None)}
 
 
 def test_the_same_file_twice_counts_once(folder, released):
     put(folder, "ada", "a.ipynb", released)
     put(folder, "ada", "a (1).ipynb", released)
-    assert list(problems(folder).values()) == [""]
+    assert list(problems(folder).values()) == [None]
 
 
 def test_two_different_notebooks_of_one_unit_are_one_row_that_names_both(folder, released):
@@ -80,7 +80,7 @@ def test_two_different_notebooks_of_one_unit_are_one_row_that_names_both(folder,
 def test_hidden_files_are_nobodys_answer(folder, released):
     put(folder, "ada", "add-two.ipynb", released)
     put(folder, "ada", "._add-two.ipynb", "resource fork")
-    assert problems(folder) == {("ada", "add-two.ipynb"): ""}
+    assert problems(folder) == {("ada", "add-two.ipynb"): None}
 
 
 @pytest.mark.parametrize("twin", ["ADA", "\uff41da"])
@@ -88,7 +88,7 @@ def test_students_whose_names_look_the_same_are_named(folder, released, twin):
     for student in ("ada", twin, "bob"):
         put(folder, student, "a.ipynb", released)
     found = {o.student: o.problem for o in submissions_of(folder, "", SLUGS)}
-    assert found == {"ada": "duplicate student", twin: "duplicate student", "bob": ""}
+    assert found == {"ada": "duplicate student", twin: "duplicate student", "bob": None}
 
 
 def test_a_name_that_no_file_can_hold_is_escaped(folder, released):
@@ -105,7 +105,7 @@ def test_for_one_unit_everybody_without_it_has_a_row_that_says_what_is_there(fol
     (folder / "eve").mkdir()
     found = {o.student: (o.problem, o.message) for o in submissions_of(folder, "add-two", SLUGS)}
     assert found == {
-        "ada": ("", ""),
+        "ada": (None, ""),
         "bob": ("missing", "no notebook of this unit here, only add-two.ipynb"),
         "eve": ("missing", "no notebook of this unit here"),
     }
@@ -116,3 +116,31 @@ def test_a_folder_that_cannot_be_read_is_one_line(folder):
     folder.mkdir(mode=0)
     with pytest.raises(BadInput, match="cannot be read"):
         submissions_of(folder)
+
+
+def test_two_notebooks_of_one_unit_are_one_row_that_names_both(tmp_path, tiny_unit):
+    text = text_of(notebook(tiny_unit, LEARNER))
+    for name, end in (("a.ipynb", ""), ("b.ipynb", "\n")):
+        put(tmp_path / "class", "ada", name, text + end)
+    [found] = submissions_of(tmp_path / "class")
+    assert found.problem == "duplicate"
+    assert "a.ipynb and b.ipynb" in found.message
+
+
+def test_students_who_differ_only_in_case_are_rows_of_their_own(tmp_path, tiny_unit):
+    for student in ("Ada", "ada", "bob"):
+        put(tmp_path / "class", student, "a.ipynb", text_of(notebook(tiny_unit, LEARNER)))
+    problems = {one.student: one.problem for one in submissions_of(tmp_path / "class")}
+    assert problems == {"Ada": "duplicate student", "ada": "duplicate student", "bob": None}
+
+
+def test_one_unit_can_be_chosen_and_those_without_it_are_named(tmp_path, tiny_unit):
+    put(tmp_path / "class", "ada", "a.ipynb", text_of(notebook(tiny_unit, LEARNER)))
+    put(
+        tmp_path / "class",
+        "bob",
+        "b.ipynb",
+        '{"cells": [], "metadata": {"medlab": {"slug": "other"}}}',
+    )
+    found = {one.student: one.problem for one in submissions_of(tmp_path / "class", "add-two")}
+    assert found == {"ada": None, "bob": "missing"}

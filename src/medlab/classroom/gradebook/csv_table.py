@@ -14,7 +14,7 @@ LARGEST = 50_000_000  # bytes of a table that is read
 
 
 def harmless(value: object) -> object:
-    """Return a value that no spreadsheet runs: text like a formula gets a quote before it.
+    """Return a value that no spreadsheet runs: a quote is put before text like a formula.
 
     Line ends become newlines: a bare carriage return would end the row, and start another one.
     """
@@ -37,20 +37,20 @@ def table(rows: Iterable[Sequence]) -> str:
 
 
 def read_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield where each row stands, such as 'times.csv, row 3', and its cells by column.
+    """Yield the place of each row, such as 'times.csv, row 3', and its cells by column.
 
     Commas, semicolons and tabs may separate the cells. Columns are named by the first line of
     their head. Rows count as a spreadsheet counts them: the head is row 1. Empty rows are left
-    out. Raises BadInput for a file that is no such table or lacks a needed column.
+    out. Raises BadInput for a file that is not such a table or lacks a needed column.
     """
     rows = _rows(path)
     head = [name.strip().split("\n")[0].strip() for name in next(rows, [])]
     missing = [name for name in needed if name not in head]
     if missing:
         raise BadInput(f"{path}, row 1: no column '{missing[0]}': the head needs {_and(needed)}")
-    twice = next((name for name in head if name and head.count(name) > 1), None)
-    if twice:
-        raise BadInput(f"{path}, row 1: the column '{twice}' is there twice: remove one")
+    duplicate = next((name for name in head if name and head.count(name) > 1), None)
+    if duplicate:
+        raise BadInput(f"{path}, row 1: the column '{duplicate}' is a duplicate: remove one")
     for number, row in enumerate(rows, start=2):
         if not any(cell.strip() for cell in row):
             continue

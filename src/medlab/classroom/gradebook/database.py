@@ -4,23 +4,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import (
-    JSON,
-    DateTime,
-    Engine,
-    Float,
-    ForeignKey,
-    Integer,
-    String,
-    create_engine,
-    func,
-    make_url,
-    select,
-    update,
-)
+from sqlalchemy import Engine, create_engine, func, make_url, select, update
 from sqlalchemy.exc import (
     ArgumentError,
     IntegrityError,
@@ -29,100 +15,23 @@ from sqlalchemy.exc import (
     ProgrammingError,
     SQLAlchemyError,
 )
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    Session,
-    mapped_column,
-    relationship,
-    selectinload,
-)
+from sqlalchemy.orm import Session, selectinload
 
 from medlab.classroom.gradebook.lateness import Lateness
-from medlab.classroom.gradebook.scores import Level, Score
-from medlab.classroom.referee.hidden_tests import ExerciseResult, TestResult
-from medlab.classroom.results import SCORED, Grade
+from medlab.classroom.gradebook.scores import Score
+from medlab.classroom.gradebook.tables import (
+    VERSION,
+    Base,
+    GradeRow,
+    LatenessRow,
+    Meta,
+    ScoreRow,
+    grade_of,
+    grade_row,
+    score_of,
+)
+from medlab.classroom.results import KEY, SCORED, Grade
 from medlab.errors import BadInput
-
-VERSION = 1
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class Meta(Base):
-    """One row: the version of these tables."""
-
-    __tablename__ = "medlab"
-
-    version: Mapped[int] = mapped_column(Integer, primary_key=True)
-
-
-class GradeRow(Base):
-    """One grading of one submission; never changed once written."""
-
-    __tablename__ = "grade"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    student: Mapped[str] = mapped_column(String(255), index=True)
-    unit: Mapped[str] = mapped_column(String(255), index=True)
-    unit_version: Mapped[str] = mapped_column(String(12))
-    submission_sha256: Mapped[str] = mapped_column(String(64), index=True)
-    seed: Mapped[int] = mapped_column(Integer)
-    file: Mapped[str] = mapped_column(String(1024))
-    status: Mapped[str] = mapped_column(String(40))
-    message: Mapped[str] = mapped_column(String)
-    score: Mapped[float] = mapped_column(Float)
-    max: Mapped[float] = mapped_column(Float)
-    seconds: Mapped[float] = mapped_column(Float)
-    jail: Mapped[str] = mapped_column(String(20))
-    notes: Mapped[list] = mapped_column(JSON)
-    graded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    exercises: Mapped[list["ExerciseRow"]] = relationship(
-        cascade="all, delete-orphan", order_by="ExerciseRow.position"
-    )
-
-
-class ExerciseRow(Base):
-    """One exercise or written answer of a grading."""
-
-    __tablename__ = "exercise"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    grade_id: Mapped[int] = mapped_column(ForeignKey("grade.id"), index=True)
-    position: Mapped[int] = mapped_column(Integer)
-    name: Mapped[str] = mapped_column(String(255))
-    kind: Mapped[str] = mapped_column(String(20))
-    points: Mapped[float | None] = mapped_column(Float)  # empty until a person has scored it
-    max: Mapped[float] = mapped_column(Float)
-    status: Mapped[str] = mapped_column(String(40))
-    message: Mapped[str] = mapped_column(String)
-    tests: Mapped[list] = mapped_column(JSON)
-
-
-class ScoreRow(Base):
-    """What a person said of one text; another text of the same student is another row."""
-
-    __tablename__ = "score"
-
-    student: Mapped[str] = mapped_column(String(255), primary_key=True)
-    unit: Mapped[str] = mapped_column(String(255), primary_key=True)
-    question: Mapped[str] = mapped_column(String(255), primary_key=True)
-    answer_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    levels: Mapped[list] = mapped_column(JSON)
-    comment: Mapped[str] = mapped_column(String)
-
-
-class LatenessRow(Base):
-    """What a student's late work in a unit keeps."""
-
-    __tablename__ = "lateness"
-
-    student: Mapped[str] = mapped_column(String(255), primary_key=True)
-    unit: Mapped[str] = mapped_column(String(255), primary_key=True)
-    keeps: Mapped[float] = mapped_column(Float)  # percent of the earned points
-    reason: Mapped[str] = mapped_column(String)
 
 
 class Gradebook:
@@ -157,7 +66,7 @@ class Gradebook:
     def add(self, grade: Grade) -> None:
         """Write one grade, whole or not at all."""
         with self._session() as session:
-            session.add(_row(grade))
+            session.add(grade_row(grade))
 
     def find(self, grade: Grade) -> Grade | None:
         """Return the newest score of the same student, unit, unit version, submission and seed."""
@@ -177,25 +86,25 @@ class Gradebook:
         """Return all grades of a student in a unit, oldest first."""
         query = select(GradeRow).filter_by(student=student, unit=unit).order_by(GradeRow.id)
         with self._session() as session:
-            return [_grade(row) for row in session.scalars(query)]
+            return [grade_of(row) for row in session.scalars(query)]
 
     def newest(self) -> list[Grade]:
         """Return what counts for every student in every unit, as grades.csv shows it.
 
         That is the newest submission with a score. A later one that could not be graded takes
-        no points away; the status then tells both: 'graded, then not a notebook'.
+        no points away; the outcome then names both: 'graded, then not a notebook'.
         """
-        scored = {_whose(grade): grade for grade in self._newest(GradeRow.status.in_(SCORED))}
+        scored = {_whose(grade): grade for grade in self._newest(GradeRow.status.in_(SCORED_WORDS))}
         return [_with_score_of(scored.get(_whose(last)), last) for last in self._newest()]
 
     def put_scores(self, scores: Iterable[Score]) -> None:
-        """Write persons' scores, all or none; one of the same answer is replaced."""
+        """Write manual scores, all or none; one of the same answer is replaced."""
         self._replace(ScoreRow(**asdict(score)) for score in scores)
 
     def scores(self) -> dict[tuple, Score]:
-        """Return every person's score by student, unit, question and SHA-256 of the answer."""
+        """Return every manual score by student, unit, question and SHA-256 of the answer."""
         with self._session() as session:
-            found = [_score(row) for row in session.scalars(select(ScoreRow))]
+            found = [score_of(row) for row in session.scalars(select(ScoreRow))]
         return {score.key: score for score in found}
 
     def put_lateness(self, found: Iterable[Lateness]) -> None:
@@ -226,12 +135,12 @@ class Gradebook:
         query = select(GradeRow).where(GradeRow.id.in_(ids)).order_by(GradeRow.id)
         with self._session() as session:
             rows = session.scalars(query.options(selectinload(GradeRow.exercises)))
-            return [_grade(row) for row in rows]
+            return [grade_of(row) for row in rows]
 
     def _last(self, query) -> Grade | None:
         with self._session() as session:
             row = session.scalar(query.order_by(GradeRow.id.desc()).limit(1))
-            return _grade(row) if row else None
+            return grade_of(row) if row else None
 
     def _check_version(self) -> None:
         """Refuse a gradebook of another version, or one that is read-only."""
@@ -239,7 +148,7 @@ class Gradebook:
             found = session.scalar(select(Meta.version))
             if found != VERSION:
                 raise BadInput(
-                    f"the gradebook {self._name} is of version {found}, this medlab writes "
+                    f"the gradebook {self._name} has version {found}, this medlab writes version "
                     f"{VERSION}: name another with --gradebook"
                 )
             # Writing shows now, not after the first grading, that a gradebook cannot be written.
@@ -264,11 +173,9 @@ def open_earlier(url: str, folder: Path) -> Gradebook:
     return Gradebook(url or f"sqlite:///{path.resolve()}")
 
 
-# What makes a grading the same grading, so that it need not be done again.
-KEY = ("student", "unit", "unit_version", "submission_sha256", "seed")
-PLAIN = (*KEY, "file", "status", "message", "score", "max", "seconds", "jail", "notes")
-SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED))
-CHECK = "check that it is there, that you may write to it, and that there is room"
+SCORED_WORDS = [status.value for status in SCORED]
+SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED_WORDS))
+CHECK = "check that it exists, that you may write to it, and that the disk is not full"
 
 
 def _engine(url: str) -> Engine:
@@ -277,7 +184,7 @@ def _engine(url: str) -> Engine:
         return create_engine(make_url(url))
     except (ArgumentError, NoSuchModuleError, ValueError, TypeError):
         raise BadInput(
-            "that is no database URL: try --gradebook sqlite:///grades.db "
+            "that is not a database URL: try --gradebook sqlite:///grades.db "
             "or postgresql+psycopg://user@host/name"
         ) from None
     except ImportError as error:
@@ -294,39 +201,7 @@ def _whose(grade: Grade) -> tuple[str, str]:
 def _with_score_of(scored: Grade | None, last: Grade) -> Grade:
     if scored is None or last.scored:
         return last
-    return replace(scored, status=f"{scored.status}, then {last.status}", message=last.message)
-
-
-def _row(grade: Grade) -> GradeRow:
-    rows = [
-        ExerciseRow(position=position, **result.as_dict())
-        for position, result in enumerate(grade.exercises)
-    ]
-    plain = {name: getattr(grade, name) for name in PLAIN}
-    return GradeRow(**plain, graded_at=datetime.now(UTC), exercises=rows)
-
-
-def _grade(row: GradeRow) -> Grade:
-    plain = {name: getattr(row, name) for name in PLAIN}
-    plain |= {"score": _whole(row.score), "max": _whole(row.max)}
-    return Grade(**plain, exercises=[_exercise(exercise) for exercise in row.exercises])
-
-
-def _score(row: ScoreRow) -> Score:
-    levels = tuple(Level(**level) for level in row.levels)
-    return Score(row.student, row.unit, row.question, row.answer_sha256, levels, row.comment)
-
-
-def _exercise(row: ExerciseRow) -> ExerciseResult:
-    tests = [TestResult(**test) for test in row.tests]
-    points = None if row.points is None else _whole(row.points)
-    return ExerciseResult(
-        row.name, row.kind, points, _whole(row.max), row.status, row.message, tests
-    )
-
-
-def _whole(points: float) -> float | int:
-    return int(points) if float(points).is_integer() else points
+    return replace(scored, then=last.status, message=last.message)
 
 
 def _reason(error: Exception) -> str:

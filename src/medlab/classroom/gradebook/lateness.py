@@ -1,15 +1,16 @@
 """What handing in late costs.
 
-The machine's score stays as it is; beside it stands the score that is left, with the reason.
+The score itself stays as it is; the score after lateness is shown beside it, with the reason.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from medlab.classroom.gradebook.csv_table import read_rows
+from medlab.classroom.results import Grade, whole
 from medlab.errors import BadInput
 
 COLUMNS = ("student", "unit", "handed_in", "due")
@@ -27,9 +28,9 @@ class LatePolicy:
 
     def __post_init__(self):
         if not 0 <= self.percent <= 100 or not 0 <= self.floor <= 100:
-            raise BadInput("a late policy takes and leaves between 0 and 100 percent")
+            raise BadInput("a late policy takes off and leaves between 0 and 100 percent")
         if not (self.grace_minutes >= 0 and math.isfinite(self.grace_minutes)):
-            raise BadInput("the time of grace is a number of minutes from 0")
+            raise BadInput("the grace period is a number of minutes from 0")
 
     def days(self, late: timedelta) -> int:
         """Return the days that count: 0 within the grace, else begun days since the due time."""
@@ -50,9 +51,17 @@ class Lateness:
     reason: str
 
     def reduced(self, score: float) -> float:
-        """Return what is left of a score, rounded to hundredths of a point."""
-        left = round(score * self.keeps / 100, 2)
-        return int(left) if float(left).is_integer() else left
+        """Return the score after lateness, rounded to hundredths of a point."""
+        return whole(round(score * self.keeps / 100, 2))
+
+
+Late = Mapping[tuple[str, str], Lateness]  # by student and unit
+
+
+def final_score(grade: Grade, lateness: Late) -> float:
+    """Return the points that count: after lateness, where there was some."""
+    late = lateness.get((grade.student, grade.unit))
+    return late.reduced(grade.score) if late else grade.score
 
 
 def read_times(
@@ -61,13 +70,13 @@ def read_times(
     """Read a CSV of times: student, unit, handed_in, due and, if wanted, excused.
 
     Times are in ISO form, such as 2026-03-01 23:59 or with an offset, 2026-03-01T23:59+01:00.
-    Raises BadInput with the row's number for the first row at fault; then nothing is taken over.
+    Raises BadInput with the row's number for the first wrong row; then nothing is kept.
     """
     found: dict[tuple[str, str], Lateness] = {}
     for where, row in read_rows(path, COLUMNS):
         one = _lateness(row, policy, students, units, where)
         if (one.student, one.unit) in found:
-            raise BadInput(f"{where}: {one.student} and {one.unit} are there twice: keep one")
+            raise BadInput(f"{where}: {one.student} and {one.unit} are a duplicate: keep one row")
         found[one.student, one.unit] = one
     return list(found.values())
 
@@ -75,9 +84,9 @@ def read_times(
 def _lateness(row: dict, policy: LatePolicy, students: set, units: set, where: str) -> Lateness:
     student, unit = row["student"], row["unit"]
     if student not in students:
-        raise BadInput(f"{where}: there is no student '{student}': correct the name")
+        raise BadInput(f"{where}: no student '{student}' in this class: correct the name")
     if unit not in units:
-        raise BadInput(f"{where}: there is no unit '{unit}': correct the slug")
+        raise BadInput(f"{where}: no unit '{unit}' in this course: correct the slug")
     late = _difference(row, where)
     if _excused(row.get("excused", ""), where):
         return Lateness(student, unit, 100, "excused")
@@ -110,11 +119,11 @@ def _reason(policy: LatePolicy, late: timedelta) -> str:
     if late <= timedelta(0):
         return "in time"
     if not policy.days(late):
-        return f"{_words(late)} late, within the grace of {policy.grace_minutes:g} min"
+        return f"{_words(late)} late, within the grace period of {policy.grace_minutes:g} min"
     days = policy.days(late)
     counted = f"{days} {'day' if days == 1 else 'days'} at {policy.percent:g} % each"
     floor = policy.keeps(late) > 100 - policy.percent * days
-    stays = f", but {policy.floor:g} % always stay" if floor else ""
+    stays = f", but at least {policy.floor:g} % are kept" if floor else ""
     return f"{_words(late)} late: {counted}{stays}"
 
 

@@ -1,7 +1,7 @@
-"""What a person said of a written answer, and how it becomes points.
+"""Manual scores of written answers, and how they become points.
 
-A score belongs to the text that was read: it is kept by student, unit, question and the SHA-256 of
-the answer. Grading again keeps it; an answer that changed awaits a person anew.
+A score belongs to the text that was read: it is stored by student, unit, question and the SHA-256
+of the answer. Grading again keeps it; an answer that changed needs grading again.
 """
 
 import hashlib
@@ -9,17 +9,10 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from medlab.classroom.referee.hidden_tests import (
-    AWAITED,
-    FAILED,
-    PASSED,
-    ExerciseResult,
-    TestResult,
-)
-from medlab.classroom.results import GRADED, Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status, TestResult, whole
 from medlab.text import one_line
 
-BY_PERSON, PARTLY = "scored by a person", "partly"
+MANUALLY = (Status.NEEDS_GRADING, Status.SCORED_MANUALLY)
 
 
 @dataclass(frozen=True)
@@ -30,12 +23,12 @@ class Level:
     question: str
     level: int
     top: int  # the highest level there is
-    says: str  # what the level stands for
+    meaning: str  # what the level means
 
 
 @dataclass(frozen=True)
 class Score:
-    """A person's score of one answer."""
+    """The manual score of one answer."""
 
     student: str
     unit: str
@@ -53,7 +46,7 @@ def points_for(levels: Iterable[Level], most: float) -> float:
     """Return most * sum of levels / sum of top levels, rounded to hundredths of a point."""
     reached = list(levels)
     earned = most * sum(one.level for one in reached) / sum(one.top for one in reached)
-    return _whole(round(earned, 2))
+    return whole(round(earned, 2))
 
 
 def answer_sha256(answer: str) -> str:
@@ -67,10 +60,10 @@ def with_scores(
     scores: Mapping[tuple, Score],
     counted: Mapping[str, float],
 ) -> Grade:
-    """Return the grade with the written answers that a person has scored.
+    """Return the grade with the manual scores of its written answers.
 
     answers holds the text of each written answer; counted holds the most points of each question
-    of the unit that somebody in the class has a score for: there, nothing written counts 0.
+    of the unit that anyone in the class has a score for: there, an empty answer counts 0.
     """
     made = deepcopy(grade)
     made.exercises = [
@@ -79,16 +72,16 @@ def with_scores(
     if not made.exercises:  # it could not be graded: there is nothing to add up
         return made
     by_machine = [result for result in made.exercises if result.kind == "exercise"]
-    by_person = [
+    manual = [
         result
         for result in made.exercises
-        if result.kind == "written" and (result.status == BY_PERSON or _blank(result, counted))
+        if result.status == Status.SCORED_MANUALLY or _blank(result, counted)
     ]
-    both = by_machine + by_person
-    made.score = _whole(round(sum(result.points for result in both), 2))
+    both = by_machine + manual
+    made.score = whole(round(sum(result.points for result in both), 2))
     made.max = sum(result.max for result in both)
-    if any(result.status == BY_PERSON for result in by_person):
-        made.status = GRADED
+    if any(result.status == Status.SCORED_MANUALLY for result in manual):
+        made.status = Status.GRADED
     return made
 
 
@@ -98,27 +91,23 @@ def _key(grade: Grade, result: ExerciseResult, answers: Mapping[str, str]) -> tu
 
 
 def _blank(result: ExerciseResult, counted: Mapping[str, float]) -> bool:
-    return result.name in counted and result.points == 0
+    return result.kind == "written" and result.name in counted and result.points == 0
 
 
 def _scored(result: ExerciseResult, score: Score | None) -> ExerciseResult:
-    """Return a written answer's result with a person's score, if it was handed in and has one."""
-    if result.kind != "written" or score is None or result.status not in (AWAITED, BY_PERSON):
+    """Return a written answer's result with its manual score, if it has one."""
+    if result.kind != "written" or score is None or result.status not in MANUALLY:
         return result
     points = points_for(score.levels, result.max)
     message = one_line(score.comment) or "see the levels below"
     criteria = [_criterion(level) for level in score.levels]
     return ExerciseResult(
-        result.name, "written", points, result.max, BY_PERSON, message, tests=criteria
+        result.name, "written", points, result.max, Status.SCORED_MANUALLY, message, tests=criteria
     )
 
 
 def _criterion(level: Level) -> TestResult:
     """Return a level in the form of a test: its points are levels, not points of the grade."""
-    status = {level.top: PASSED, 0: FAILED}.get(level.level, PARTLY)
+    status = {level.top: Status.PASSED, 0: Status.FAILED}.get(level.level, Status.PARTLY)
     about = f"{level.criterion}: {level.question}"
-    return TestResult(about, level.level, level.top, status, level.says)
-
-
-def _whole(points: float) -> float | int:
-    return int(points) if float(points).is_integer() else points
+    return TestResult(about, level.level, level.top, status, level.meaning)

@@ -1,4 +1,4 @@
-"""The scoring sheet: written answers go out to a person as a table and come back with levels."""
+"""The scoring sheet: written answers as a table for manual scoring, read back with levels."""
 
 import hmac
 import re
@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from medlab.classroom.gradebook.csv_table import read_rows, table
 from medlab.classroom.gradebook.scores import Level, Score, answer_sha256
-from medlab.classroom.submissions.submission import Submission, restore
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.rubrics import Criterion, Rubric
 from medlab.course.unit import Unit, Written
 from medlab.errors import BadInput
 
-WHO = ("student", "code")  # the first column: a name, or a code where the reader is not to know
+WHO = ("student", "code")  # the first column: a name, or a code for blind scoring
 FIXED = ("unit", "question", "asked", "answer")
 COMMENT, SHA256 = "comment", "answer_sha256"
 NOT_ASKED = "n/a"  # in the columns of another rubric
@@ -35,22 +36,28 @@ class Answer:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What a person's score of it is kept by."""
+        """The key of its manual score."""
         return self.student, self.unit, self.question, answer_sha256(self.text)
 
 
-def answers_in(unit: Unit, submission: Submission) -> Iterator[Answer]:
-    """Yield the written answers of a submission, without those left empty."""
-    cells = {cell.id: cell.source for cell in restore(unit, submission.cells).notebook.cells}
+def written_answers(unit: Unit, notebook: NotebookNode) -> dict[str, str]:
+    """Return the texts of a notebook's written answers by question, without empty ones."""
+    cells = {cell.id: cell.source.strip() for cell in notebook.cells}
+    texts = {written.name: cells.get(written.cell_id, "") for written in unit.written}
+    return {name: text for name, text in texts.items() if text not in ("", EMPTY_ANSWER)}
+
+
+def answers_in(unit: Unit, student: str, notebook: NotebookNode) -> Iterator[Answer]:
+    """Yield the written answers of a student's notebook, without empty ones."""
+    texts = written_answers(unit, notebook)
     for written in unit.written:
-        text = cells[written.cell_id].strip()
-        if text not in ("", EMPTY_ANSWER):
-            asked = _asked(unit, written)
-            yield Answer(submission.student, unit.slug, written.name, asked, text, written.rubric)
+        if written.name in texts:
+            asked, text = _asked(unit, written), texts[written.name]
+            yield Answer(student, unit.slug, written.name, asked, text, written.rubric)
 
 
 def code_of(student: str, secret: str) -> str:
-    """Return a student's code for a blind sheet; without the secret nobody can tell whose it is."""
+    """Return a student's code for a blind sheet; only the secret reveals whose it is."""
     # A letter comes first, since a spreadsheet would take 12345e6789 for a number.
     return "s" + hmac.digest(secret.encode(), f"blind/{student}".encode(), "sha256").hex()[:10]
 
@@ -63,8 +70,8 @@ def sheet(
 ) -> str:
     """Return the text of a scoring sheet: a CSV table, one row for each answer.
 
-    Answers to one question stand together, those without a score first; earlier levels are filled
-    in. With a secret, codes stand in place of names.
+    Answers to one question are together, those without a score first; earlier levels are filled
+    in. With a secret, codes replace names.
     """
     rows = [_row(answer, scores.get(answer.key), secret) for answer in answers]
     # Levels come last, by column, since units may use different rubrics.
@@ -86,7 +93,7 @@ def read_scores(
     """Read a filled sheet; return its scores and remarks on rows whose answer has changed since.
 
     questions holds the rubric of each question, by unit. A row without any level is not scored
-    yet. Raises BadInput with the row's number for the first row at fault.
+    yet. Raises BadInput with the row's number for the first wrong row.
     """
     known = _known(students, secret)
     current = {answer.key for answer in answers}
@@ -97,7 +104,7 @@ def read_scores(
         if score is None:
             continue
         if score.key in found:
-            raise BadInput(f"{where}: this answer is there twice: keep one row")
+            raise BadInput(f"{where}: this answer is a duplicate: keep one row")
         found[score.key] = score
         if score.key not in current:
             remarks.append(
@@ -108,7 +115,7 @@ def read_scores(
 
 
 def _known(students: Iterable[str], secret: str) -> dict[str, str]:
-    """Return the students by every word that may stand for them in a sheet."""
+    """Return the students by every word that a sheet may use for them."""
     names = sorted(students)
     known = {code_of(name, secret): name for name in names}
     bare = [name.lstrip("0") for name in names]  # a spreadsheet takes 007 for 7
@@ -117,7 +124,7 @@ def _known(students: Iterable[str], secret: str) -> dict[str, str]:
 
 
 def _asked(unit: Unit, written: Written) -> str:
-    """Return the text of the cell before an answer, where its question stands."""
+    """Return the text of the cell before an answer, which asks its question."""
     at = next(i for i, cell in enumerate(unit.cells) if cell.id == written.cell_id)
     before = [cell.source for cell in unit.cells[:at] if cell.role == "text"]
     return before[-1] if before else ""
@@ -129,8 +136,8 @@ def _row(answer: Answer, score: Score | None, secret: str) -> tuple[Answer, Scor
 
 
 def _head(rubric: Rubric, criterion: Criterion) -> str:
-    """Return a column's head: its name on the first line, then what the levels stand for."""
-    levels = [f"{level}: {says}" for level, says in enumerate(criterion.levels)]
+    """Return a column's head: its name on the first line, then what the levels mean."""
+    levels = [f"{level}: {meaning}" for level, meaning in enumerate(criterion.levels)]
     return "\n".join([_column(rubric, criterion), criterion.question, *levels])
 
 
@@ -160,7 +167,7 @@ def _score(row: dict, known: dict, questions: Mapping, where: str) -> Score | No
     unit, question = row["unit"], row["question"]
     rubric = questions.get(unit, {}).get(question)
     if rubric is None:
-        raise BadInput(f"{where}: there is no question '{question}' in a unit '{unit}'")
+        raise BadInput(f"{where}: no question '{question}' in a unit '{unit}': restore the row")
     if not HEX.fullmatch(row[SHA256]):
         raise BadInput(f"{where}: {SHA256} was changed: leave that column as it was written")
     texts = [_level_text(row, rubric, criterion, where) for criterion in rubric.criteria]
@@ -178,14 +185,14 @@ def _student(row: dict, known: dict, where: str) -> str:
     if who is None:
         raise BadInput(f"{where}: no column 'student' or 'code': the head needs one")
     if who not in known:
-        raise BadInput(f"{where}: there is no student '{who}' in this class: correct the name")
+        raise BadInput(f"{where}: no student '{who}' in this class: correct the name")
     return known[who]
 
 
 def _level_text(row: dict, rubric: Rubric, criterion: Criterion, where: str) -> str:
     column = _column(rubric, criterion)
     if column not in row:
-        raise BadInput(f"{where}: no column '{column}': write the sheet anew with --sheet")
+        raise BadInput(f"{where}: no column '{column}': write the sheet again with --sheet")
     return row[column]
 
 
@@ -195,8 +202,8 @@ def _level(text: str, column: str, criterion: Criterion, where: str) -> Level:
     level = _number(text)
     if level is None or not 0 <= level <= criterion.top:
         raise BadInput(f"{where}: '{column}' is '{text}': give a level from 0 to {criterion.top}")
-    says = criterion.levels[level]
-    return Level(criterion.name, criterion.question, level, criterion.top, says)
+    meaning = criterion.levels[level]
+    return Level(criterion.name, criterion.question, level, criterion.top, meaning)
 
 
 def _number(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""HTML pages and tables for people: feedback, item analysis, similarity.
+"""HTML pages and tables on the terminal: feedback, item analysis, similarity.
 
 A page is an end: nothing in medlab reads one.
 """

@@ -11,33 +11,33 @@ from rich.table import Table
 from rich.text import Text
 
 from medlab.classroom.gradebook.lateness import Lateness
-from medlab.classroom.results import GRADED, Grade
+from medlab.classroom.results import Grade, Status
 
 COLUMNS = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-FIRST = "the course's own solutions go first"
+FIRST = "checking the course's own solutions"
 
-Tell = Callable[[int, int, Grade], None]  # done, total, the newest grade
+Report = Callable[[int, int, Grade], None]  # done, total, the newest grade
 
 
 def with_progress(graded: Generator[tuple[int, Grade], None, None]) -> list[Grade]:
-    """Consume grades behind a progress bar; where no terminal is, behind one line for each."""
+    """Consume grades and show a progress bar, or a line for each where there is no terminal."""
     grades: list[Grade] = []
     console = Console(stderr=True)
-    told = _bar(console) if console.is_terminal else _lines(console)
-    # Closing, so that grades.csv is written also when a person stops the run.
-    with told as tell, closing(graded):
+    progress = _bar(console) if console.is_terminal else _lines(console)
+    # Closing, so that grades.csv is written also when the run is interrupted.
+    with progress as report, closing(graded):
         for left, grade in graded:
             grades.append(grade)
-            tell(len(grades), len(grades) + left, grade)
+            report(len(grades), len(grades) + left, grade)
     return sorted(grades, key=lambda grade: (grade.student, grade.unit, grade.file))
 
 
 def print_grades(
     grades: list[Grade], lateness: Mapping[tuple[str, str], Lateness] | None = None
 ) -> None:
-    """Print one row for each submission, and what needs a person's eye.
+    """Print one row for each submission, and the messages that need attention.
 
-    With lateness, the score that is left stands beside the machine's, and why below.
+    With lateness, the score after it has a column of its own, and the reason is printed below.
     """
     table = Table("student", "unit", "score", "max", "status", "seconds")
     late = [lateness.get((grade.student, grade.unit)) for grade in grades] if lateness else []
@@ -49,7 +49,7 @@ def print_grades(
             Text(grade.unit or grade.file),
             f"{grade.score:g}",
             f"{grade.max:g}",
-            Text(grade.status, style="" if grade.status == GRADED else "bold"),
+            Text(grade.outcome, style="" if grade.status == Status.GRADED else "bold"),
             f"{grade.seconds:.1f}",
             *([f"{found.reduced(grade.score):g}" if found else ""] if any(late) else []),
         )
@@ -61,13 +61,13 @@ def print_grades(
     for found in filter(None, late):
         if found.keeps < 100:
             _plain(console, f"{found.student}, {found.unit}: {found.reason}")
-    counts = Counter(grade.status for grade in grades)
-    told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    _plain(console, f"{len(grades)} rows: {told}")
+    counts = Counter(grade.outcome for grade in grades)
+    summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    _plain(console, f"{len(grades)} rows: {summary}")
 
 
 @contextmanager
-def _bar(console: Console) -> Generator[Tell, None, None]:
+def _bar(console: Console) -> Generator[Report, None, None]:
     with Progress(*COLUMNS, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(FIRST, total=None)
         yield lambda done, total, grade: bar.update(
@@ -76,11 +76,11 @@ def _bar(console: Console) -> Generator[Tell, None, None]:
 
 
 @contextmanager
-def _lines(console: Console) -> Generator[Tell, None, None]:
+def _lines(console: Console) -> Generator[Report, None, None]:
     yield lambda done, total, grade: _plain(
         console,
         f"{done} of {total}: {grade.student}, {grade.unit or grade.file}: "
-        f"{grade.score:g} of {grade.max:g}, {grade.status}",
+        f"{grade.score:g} of {grade.max:g}, {grade.outcome}",
     )
 
 

@@ -1,11 +1,10 @@
 """The page a learner gets back: what each exercise scored and why, beside their own code.
 
-Outputs come from code that nobody vetted, so HTML is sanitised, images are only PNG or JPEG, and
+Outputs come from untrusted code, so HTML is sanitised, images are only PNG or JPEG, and
 the page loads nothing and allows no script. Hidden tests are not on it.
 """
 
 import re
-from collections.abc import Mapping
 
 import nh3
 from markupsafe import Markup
@@ -13,20 +12,23 @@ from nbformat import NotebookNode
 
 from medlab.classroom.gradebook.lateness import Lateness
 from medlab.classroom.pages.template import page
-from medlab.classroom.results import Grade
+from medlab.classroom.results import Grade, Status
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import Unit
 
-MARKS = {"passed": "✓", "not attempted": "○", "awaits a person": "…"}
-MARKS |= {"scored by a person": "✓", "partly": "◐"}
+MARKS = {
+    Status.PASSED: "✓",
+    Status.SCORED_MANUALLY: "✓",
+    Status.PARTLY: "◐",
+    Status.NOT_ATTEMPTED: "○",
+    Status.NEEDS_GRADING: "…",
+}
 LOST = "✗"
 IMAGES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 LONGEST_OUTPUT = 20_000  # characters of one answer or one text output that are shown
-PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
-# Nothing that a learner writes can hold these marks: HTML comments are cleaned away or escaped.
-HANDED_IN = re.compile(r"<!-- handed in: (\w+) -->\n(.*?)\n<!-- end -->", re.DOTALL)
+INLINE_IMAGE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*")
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of terminals, in tracebacks
 
 
@@ -35,13 +37,8 @@ def feedback_page(
     unit: Unit | None,
     notebook: NotebookNode | None,
     late: Lateness | None = None,
-    kept: Mapping[str, Markup] | None = None,
 ) -> str:
-    """Return a self-contained HTML page about one submission.
-
-    kept holds what an earlier page showed of each answer, from handed_in: it stands in place of
-    the notebook's cells, which may have no outputs when a grade changes without another run.
-    """
+    """Return a self-contained HTML page about one submission; notebook is the executed one."""
     shown = bool(unit) and any(DEMONSTRATION in cell.options for cell in unit.cells)
     cells = _cells_by_exercise(unit, notebook) if unit and notebook else {}
     return page(
@@ -51,14 +48,8 @@ def feedback_page(
         cells=cells,
         demonstrations=shown and bool(grade.exercises),
         late=late,
-        kept=kept or {},
         mark=lambda status: MARKS.get(status, LOST),
     )
-
-
-def handed_in(page: str) -> dict[str, Markup]:
-    """Return what a feedback page shows of each answer, by the exercise's name."""
-    return {name: Markup(html) for name, html in HANDED_IN.findall(page)}
 
 
 def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:
@@ -123,13 +114,13 @@ def _cut(text: str) -> str:
 def _clean(html: str) -> Markup:
     """Return HTML without scripts and styles, and without anything that loads by itself."""
     schemes = {"http", "https", "data"}
-    return Markup(nh3.clean(html, attribute_filter=_kept, url_schemes=schemes))
+    return Markup(nh3.clean(html, attribute_filter=_filter, url_schemes=schemes))
 
 
-def _kept(tag: str, attribute: str, value: str) -> str | None:
-    """Return an attribute's value, or None to drop it: a picture is inline, a link only offered."""
+def _filter(tag: str, attribute: str, value: str) -> str | None:
+    """Return an attribute's value, or None to drop it: images are inline, links are not loaded."""
     if attribute == "src":
-        return value if PICTURE.fullmatch(value) else None
+        return value if INLINE_IMAGE.fullmatch(value) else None
     if attribute in ("href", "cite"):
         return value if value.startswith(("https://", "http://")) else None
     return value

@@ -1,7 +1,7 @@
-"""What a class found hard: a page for the instructor, made from the gradebook.
+"""Item analysis: difficulty and discrimination of each exercise, from the gradebook.
 
 Counted is the newest grade of every student in every unit; a submission that could not be graded
-does not count. Formulas stand with the functions that use them, and in words on the page.
+does not count. Formulas are beside the functions that use them, and in words on the page.
 """
 
 import base64
@@ -16,11 +16,10 @@ import numpy as np
 from markupsafe import Markup
 
 from medlab.classroom.pages.template import page
-from medlab.classroom.referee.hidden_tests import NOT_ATTEMPTED, PASSED, ExerciseResult
-from medlab.classroom.results import Grade
+from medlab.classroom.results import ExerciseResult, Grade, Status
 
-FEWEST = 10  # students, below which a correlation says next to nothing
-SLIPS = 5  # shown of each exercise
+FEWEST = 10  # students, below which a correlation means next to nothing
+MOST_MESSAGES = 5  # shown of each exercise
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -33,8 +32,8 @@ class Item:
     attempted: int
     difficulty: float  # mean share of the points, 0 to 1: a high figure is an easy exercise
     discrimination: float | None  # -1 to 1
-    why_not: str  # why there is no discrimination
-    slips: tuple[tuple[str, int], ...]  # a message and how many students met it
+    why_not: str  # the reason if there is no discrimination
+    messages: tuple[tuple[str, int], ...]  # a message and how many students met it
     seconds: float  # median time of its hidden tests, where it was attempted
 
 
@@ -121,34 +120,36 @@ def _item(name: str, grades: list[Grade]) -> Item:
     return Item(
         name=name,
         students=len(results),
-        attempted=sum(result.status != NOT_ATTEMPTED for result in results),
+        attempted=sum(result.status != Status.NOT_ATTEMPTED for result in results),
         difficulty=float(np.mean(shares)),
         discrimination=figure,
         why_not=why_not,
-        slips=tuple(_slips(results)),
+        messages=tuple(_messages(results)),
         seconds=float(np.median(_seconds(results) or [0.0])),
     )
 
 
 def _seconds(results: list[ExerciseResult]) -> list[float]:
     """Return how long the hidden tests of each attempt ran: mostly the learner's own code."""
-    attempts = [result for result in results if result.status != NOT_ATTEMPTED]
+    attempts = [result for result in results if result.status != Status.NOT_ATTEMPTED]
     return [sum(test.seconds for test in result.tests) for result in attempts]
 
 
-def _slips(results: list[ExerciseResult]) -> list[tuple[str, int]]:
+def _messages(results: list[ExerciseResult]) -> list[tuple[str, int]]:
     """Return the commonest messages with the number of students who met each.
 
-    Messages that differ only in their numbers are one slip, shown as its commonest wording.
+    Messages that differ only in their numbers count as one, shown in its commonest wording.
     """
     wordings: dict[str, Counter] = {}
     for result in results:
-        lost = {t.message for t in result.tests if t.status not in (PASSED, NOT_ATTEMPTED)}
+        lost = {
+            t.message for t in result.tests if t.status not in (Status.PASSED, Status.NOT_ATTEMPTED)
+        }
         first = {NUMBER.sub("#", message): message for message in sorted(lost) if message}
         for shape, message in first.items():
             wordings.setdefault(shape, Counter())[message] += 1
     counted = [(_wording(seen), seen.total()) for seen in wordings.values()]
-    return sorted(counted, key=lambda slip: (-slip[1], slip[0]))[:SLIPS]
+    return sorted(counted, key=lambda entry: (-entry[1], entry[0]))[:MOST_MESSAGES]
 
 
 def _wording(seen: Counter) -> str:
@@ -161,16 +162,16 @@ def _scores_plot(unit: UnitReport) -> Markup:
     counts, _, _ = axes.hist(unit.shares, bins=np.linspace(0, 1, 11), color="0.45", edgecolor="w")
     axes.set(xlabel="share of the points", ylabel="students", xlim=(0, 1))
     axes.yaxis.get_major_locator().set_params(integer=True)
-    told = ", ".join(
+    bars = ", ".join(
         f"{count:.0f} between {at * 10} and {at * 10 + 10} %"
         for at, count in enumerate(counts)
         if count
     )
-    return _picture(figure, f"Histogram of scores in {unit.slug}: {told or 'no scores'}")
+    return _image(figure, f"Histogram of scores in {unit.slug}: {bars or 'no scores'}")
 
 
 def _items_plot(unit: UnitReport) -> Markup:
-    """Draw difficulty and discrimination as bars, told apart by shade and by hatching."""
+    """Draw difficulty and discrimination as bars, which differ in shade and in hatching."""
     figure, axes = _figure(1 + 0.55 * len(unit.items))
     places = np.arange(len(unit.items))[::-1]
     easy = [item.difficulty for item in unit.items]
@@ -183,11 +184,11 @@ def _items_plot(unit: UnitReport) -> Markup:
     axes.set(xlim=(min(0, *splits, 0) - 0.02, 1.02))
     axes.axvline(0, color="k", linewidth=0.8)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.3 / len(easy)), ncols=2)
-    told = "; ".join(f"{item.name}: {_told(item)}" for item in unit.items)
-    return _picture(figure, f"Bars for each exercise of {unit.slug}: {told}")
+    bars = "; ".join(f"{item.name}: {_in_words(item)}" for item in unit.items)
+    return _image(figure, f"Bars for each exercise of {unit.slug}: {bars}")
 
 
-def _told(item: Item) -> str:
+def _in_words(item: Item) -> str:
     split = item.why_not if item.discrimination is None else f"{item.discrimination:.2f}"
     return f"difficulty {item.difficulty:.2f}, discrimination {split}"
 
@@ -199,8 +200,8 @@ def _figure(height: float):
     return figure, figure.subplots()
 
 
-def _picture(figure, words: str) -> Markup:
-    """Return a figure as an inline SVG picture with words for those who do not see it."""
+def _image(figure, words: str) -> Markup:
+    """Return a figure as an inline SVG image with an alternative text."""
     import matplotlib
 
     drawn = io.BytesIO()

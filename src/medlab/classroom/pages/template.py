@@ -1,4 +1,4 @@
-"""Pages of HTML that stand alone: one head for all, nothing loaded, nothing run."""
+"""Self-contained HTML pages: one head for all, nothing loaded, nothing run."""
 
 from pathlib import Path
 

@@ -8,14 +8,16 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import nbformat
 from nbformat import NotebookNode
 
-from medlab.classroom.referee.hidden_tests import ExerciseResult, Referee, sitting_key
+from medlab.classroom.referee.hidden_tests import Referee, sitting_key
 from medlab.classroom.referee.sitting import Sitting, seat
-from medlab.classroom.submissions.submission import RestoredNotebook, read_cell, restore, slug_of
+from medlab.classroom.results import ExerciseResult
+from medlab.classroom.submissions.reading import read_cell, slug_of
+from medlab.classroom.submissions.restoring import RestoredNotebook, restore
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.errors import BadInput
@@ -35,14 +37,12 @@ class SittingResult:
 class MedlabEngine:
     """Run a learner's notebook in the course's frame and judge it with hidden tests.
 
-    The grade is stored in the output notebook's metadata, `medlab.grade`. Callers in Python may
-    pass `unit`, `notes`, `key` (bytes, from sitting_key), `limits`, `isolation` and `deliver`,
-    which is called with the SittingResult.
+    The grade is stored in the output notebook's metadata, `medlab.grade`.
     """
 
     @classmethod
     def nb_kernel_name(cls, nb: NotebookNode, name: str | None = None) -> str:
-        """Return the one kernel there is; what the notebook names is not believed."""
+        """Return the only kernel there is; the one that the notebook names is ignored."""
         return "medlab"
 
     @classmethod
@@ -58,66 +58,78 @@ class MedlabEngine:
         progress_bar: bool = True,
         log_output: bool = False,
         autosave_cell_every: int = 30,
-        **options,
+        *,
+        unit: Unit | None = None,
+        key: bytes = b"",
+        limits: Limits | None = None,
+        isolation: Isolation | None = None,
+        # papermill's own options for other engines: there is no file of output here, and the
+        # limits of a sitting are in `limits`.
+        input_path: object = None,
+        start_timeout: object = None,
+        execution_timeout: object = None,
+        stdout_file: object = None,
+        stderr_file: object = None,
     ) -> NotebookNode:
         """Put the notebook back into the course's frame, run and judge it, and return it.
 
-        Raises BadInput, which papermill's command prints as one line, for one of no unit.
+        unit: default the one that the notebook names. key: from sitting_key; default one made of
+        the parameter SEED, else a random one. Raises BadInput, which papermill's command prints
+        as one line, for a notebook of no unit.
         """
+        from papermill.engines import NotebookExecutionManager
+
         try:
-            return cls._execute(
-                nb, output_path, progress_bar, log_output, autosave_cell_every, **options
+            unit = unit or unit_named_in(nb)
+            restored = _restored(unit, nb)
+            manager = NotebookExecutionManager(
+                restored.notebook, output_path, log_output, progress_bar, autosave_cell_every
             )
+            manager.notebook_start()
+            try:
+                judge_notebook(unit, restored, key or _key(unit, nb), limits, isolation, manager)
+            finally:
+                manager.notebook_complete()
+            return manager.nb
         except BadInput as problem:
             raise _printable(problem) from None
 
-    @staticmethod
-    def _execute(
-        nb: NotebookNode,
-        output_path: str | None,
-        progress_bar: bool,
-        log_output: bool,
-        autosave: int,
-        **options,
-    ) -> NotebookNode:
-        from papermill.engines import NotebookExecutionManager
 
-        unit = options.pop("unit", None) or unit_named_in(nb)
-        restored = _restored(unit, nb)
-        notes = [*options.pop("notes", ()), *restored.notes]
-        manager = NotebookExecutionManager(
-            restored.notebook, output_path, log_output, progress_bar, autosave
-        )
-        manager.notebook_start()
-        try:
-            _sit(manager, unit, notes, **options)
-        finally:
-            manager.notebook_complete()
-        return manager.nb
-
-
-def _sit(
-    manager,
+def judge_notebook(
     unit: Unit,
-    notes: list[str],
-    *,
-    key: bytes = b"",
+    restored: RestoredNotebook,
+    key: bytes,
     limits: Limits | None = None,
     isolation: Isolation | None = None,
-    deliver: Callable[[SittingResult], None] | None = None,
-    **_,
-) -> None:
-    """Run all cells, judging hidden tests in between; a failing cell does not stop the rest."""
-    notebook = manager.nb
+    manager=None,
+) -> SittingResult:
+    """Run all cells, judging hidden tests in between; a failing cell does not stop the rest.
+
+    key: from sitting_key. isolation: default what MEDLAB_JAIL names, else the strongest there is.
+    manager: papermill's, which is told of each cell. The notebook gets the outputs and, as
+    metadata `medlab.grade`, the results.
+    """
+    notebook = restored.notebook
     with seat(limits or Limits(), isolation or _isolation(unit)) as taken:
-        sitting = Sitting(unit, Referee(unit, key or _key(unit, notebook)), taken)
-        sitting.run(notebook, _watch(manager))
-    judged = SittingResult(sitting.results(notebook), notes, notebook)
+        sitting = Sitting(unit, Referee(unit, key), taken)
+        sitting.run(notebook, _watch(manager) if manager else _ignore)
+    result = SittingResult(sitting.results(notebook), restored.notes, notebook)
+    exercises = [asdict(exercise) for exercise in result.exercises]
     notebook.metadata.medlab["grade"] = nbformat.from_dict(
-        {"exercises": [result.as_dict() for result in judged.exercises], "notes": notes}
+        {"exercises": exercises, "notes": restored.notes}
     )
-    if deliver:
-        deliver(judged)
+    return result
+
+
+def with_parameters(notebook: NotebookNode, parameters: dict | None) -> NotebookNode:
+    """Return a copy of a notebook with a cell of parameters behind the one they override."""
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+
+    copy = load_notebook_node(notebook)
+    if not parameters:
+        return copy
+    return parameterize_notebook(copy, parameters, kernel_name="medlab", language="python")
 
 
 def _printable(problem: BadInput) -> BadInput:
@@ -142,18 +154,11 @@ def unit_named_in(nb: NotebookNode) -> Unit:
 
 
 def _restored(unit: Unit, nb: NotebookNode) -> RestoredNotebook:
-    """Restore, and inject the parameters anew where the course has its parameters cell."""
-    from papermill.iorw import load_notebook_node
-    from papermill.parameterize import parameterize_notebook
-
+    """Restore, and inject the parameters again where the course has its parameters cell."""
     cells = [c for c in nb.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     restored = restore(unit, tuple(read_cell(cell) for cell in cells))
-    made = load_notebook_node(restored.notebook)
-    made.metadata["papermill"] = nb.metadata.papermill
-    if nb.metadata.papermill.get("parameters"):
-        parameters = nb.metadata.papermill.parameters
-        made = parameterize_notebook(made, parameters, engine_name="medlab")
-    restored.notebook = made
+    restored.notebook = with_parameters(restored.notebook, nb.metadata.papermill.get("parameters"))
+    restored.notebook.metadata["papermill"] = nb.metadata.papermill
     return restored
 
 
@@ -172,7 +177,7 @@ def _isolation(unit: Unit) -> Isolation:
 
 
 def _watch(manager) -> Callable[[NotebookNode, CellResult | None], None]:
-    """Tell papermill's execution manager what happens to each cell."""
+    """Report what happens to each cell to papermill's execution manager."""
 
     def watch(cell: NotebookNode, ran: CellResult | None) -> None:
         if ran is None:
@@ -183,3 +188,7 @@ def _watch(manager) -> Callable[[NotebookNode, CellResult | None], None]:
         manager.cell_complete(cell)
 
     return watch
+
+
+def _ignore(cell: NotebookNode, ran: CellResult | None) -> None:
+    """Watch nothing."""

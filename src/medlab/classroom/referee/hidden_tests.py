@@ -4,47 +4,18 @@ import hashlib
 import hmac
 import time
 import warnings
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from medlab.classroom.referee.proxy import LearnerError, LearnerProxy, close, error_from
+from medlab.classroom.results import Status, TestResult
 from medlab.course.unit import HiddenTest, Unit
 from medlab.errors import BadInput
 from medlab.sandbox.kernel import KernelDied, OutOfTime
 
-PASSED, FAILED, NOT_ATTEMPTED = "passed", "failed", "not attempted"
-ERROR, TIMEOUT, KILLED, AWAITED = "error", "timeout", "killed", "awaits a person"
 LONGEST_MESSAGE = 400
 BAD_INPUT = BadInput.__name__  # what medlab refuses: it says all itself, such as a line of C
-
-
-@dataclass
-class TestResult:
-    """What one hidden test found."""
-
-    about: str
-    points: int
-    max: int
-    status: str
-    message: str  # for the learner, one line
-    seconds: float = field(default=0.0, compare=False)  # of wall-clock time; no part of the grade
-
-
-@dataclass
-class ExerciseResult:
-    """What an exercise, or a written answer, scored."""
-
-    name: str
-    kind: str  # exercise or written
-    points: int | None  # None until a person has scored it
-    max: int
-    status: str
-    message: str
-    tests: list[TestResult] = field(default_factory=list)
-
-    def as_dict(self) -> dict:
-        return asdict(self)
 
 
 class Referee:
@@ -66,17 +37,19 @@ class Referee:
         try:
             self._run(test, learner)
         except AssertionError as error:
-            return _lost(test, FAILED, str(error))
+            return _lost(test, Status.FAILED, str(error))
         except LearnerError as error:
             return _raised(test, error)
         except OutOfTime as error:
-            return _lost(test, TIMEOUT, str(error))
+            return _lost(test, Status.TIMEOUT, str(error))
         except KernelDied:
-            return _lost(test, KILLED, "the kernel died while this ran")
+            return _lost(test, Status.KILLED, "the kernel died while this ran")
         except Exception as error:
             # The test tripped over what came back: that is the answer's fault, the solution passes.
-            return _lost(test, FAILED, f"the test cannot use what came back ({_unusable(error)})")
-        return TestResult(test.about, test.points, test.points, PASSED, "")
+            return _lost(
+                test, Status.FAILED, f"the test cannot use what came back ({_unusable(error)})"
+            )
+        return TestResult(test.about, test.points, test.points, Status.PASSED, "")
 
     def _run(self, test: HiddenTest, learner: LearnerProxy) -> None:
         namespace = dict(self._shared())
@@ -109,21 +82,6 @@ def number(key: bytes, what: str) -> int:
     return int.from_bytes(hmac.digest(key, what.encode(), hashlib.sha256)[:8], "big") >> 1
 
 
-def summarise(name: str, points: int, tests: list[TestResult], trouble: str = "") -> ExerciseResult:
-    """Add up an exercise's tests; trouble is what its own cell raised, if it did."""
-    lost = [test for test in tests if test.status != PASSED]
-    status, message = (lost[0].status, lost[0].message) if lost else (PASSED, "")
-    if lost and trouble and "is not defined" in message:
-        status, message = ERROR, trouble
-    scored = sum(test.points for test in tests)
-    return ExerciseResult(name, "exercise", scored, points, status, message, tests)
-
-
-def not_attempted(name: str, points: int, kind: str = "exercise") -> ExerciseResult:
-    """Return the result of an untouched exercise."""
-    return ExerciseResult(name, kind, 0, points, NOT_ATTEMPTED, "")
-
-
 def _compiled(source: str, line: int, unit: Unit):
     """Compile so that an author's traceback points into the unit's file."""
     return compile("\n" * line + source, str(unit.entry.source), "exec")
@@ -131,14 +89,14 @@ def _compiled(source: str, line: int, unit: Unit):
 
 def _raised(test: HiddenTest, error: LearnerError) -> TestResult:
     if error.kind == "NotImplementedError":
-        return _lost(test, NOT_ATTEMPTED, "it still raises NotImplementedError")
+        return _lost(test, Status.NOT_ATTEMPTED, "it still raises NotImplementedError")
     if error.kind == BAD_INPUT:
-        return _lost(test, ERROR, error.message)
+        return _lost(test, Status.ERROR, error.message)
     where = f" in {error.function}, line {error.line}" if error.line else ""
-    return _lost(test, ERROR, f"your code raised {error.kind}{where}: {error.message}")
+    return _lost(test, Status.ERROR, f"your code raised {error.kind}{where}: {error.message}")
 
 
-def _lost(test: HiddenTest, status: str, message: str) -> TestResult:
+def _lost(test: HiddenTest, status: Status, message: str) -> TestResult:
     return TestResult(test.about, 0, test.points, status, _trim(message))
 
 

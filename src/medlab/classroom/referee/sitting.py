@@ -9,10 +9,17 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from medlab.classroom.referee import hidden_tests
-from medlab.classroom.referee.hidden_tests import ExerciseResult, Referee, TestResult
+from medlab.classroom.referee.hidden_tests import Referee
 from medlab.classroom.referee.proxy import LearnerProxy
-from medlab.classroom.submissions.submission import is_untouched
+from medlab.classroom.results import (
+    ExerciseResult,
+    Status,
+    TestResult,
+    needs_grading,
+    not_attempted,
+    summarise,
+)
+from medlab.classroom.submissions.restoring import is_untouched
 from medlab.course.audience import EMPTY_ANSWER, tests_behind
 from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import HiddenTest, Unit
@@ -22,7 +29,7 @@ from medlab.sandbox.kernel import CellResult, Kernel, Limits, out_of_time
 
 # Called with a cell and None before it runs, and with what came of it after.
 Watch = Callable[[NotebookNode, CellResult | None], None]
-STOPPED = {"timeout": hidden_tests.TIMEOUT, "killed": hidden_tests.KILLED}
+STOPPED = {"timeout": Status.TIMEOUT, "killed": Status.KILLED}
 
 
 @dataclass(frozen=True)
@@ -147,38 +154,29 @@ class Sitting:
             return
         done.append(self._judge.judge(test, LearnerProxy(self._seat.ready())))
 
-    def _stopped(self, name: str) -> tuple[str, str] | None:
+    def _stopped(self, name: str) -> tuple[Status, str] | None:
         """Return status and message of what already stopped this exercise, or the sitting."""
         ran = self._trouble.get(name)
         if ran is not None and ran.status in STOPPED:
             return STOPPED[ran.status], f"your cell was stopped: {ran.error}"
         for test in self._tests[name]:
-            if test.status in (hidden_tests.TIMEOUT, hidden_tests.KILLED):
+            if test.status in (Status.TIMEOUT, Status.KILLED):
                 return test.status, "not run, since an earlier test stopped the kernel"
         if self._seat.over:
-            return hidden_tests.TIMEOUT, out_of_time(self._seat.limits)
+            return Status.TIMEOUT, out_of_time(self._seat.limits)
         return None
 
     def _result(self, exercise) -> ExerciseResult:
         if exercise.name in self._untouched:
-            return hidden_tests.not_attempted(exercise.name, exercise.points)
+            return not_attempted(exercise.name, exercise.points)
         tests, ran = self._tests[exercise.name], self._trouble.get(exercise.name)
-        return hidden_tests.summarise(
-            exercise.name, exercise.points, tests, ran.error if ran else ""
-        )
+        return summarise(exercise.name, exercise.points, tests, ran.error if ran else "")
 
     def _written(self, written, notebook: NotebookNode) -> ExerciseResult:
         answer = _source(notebook, written.cell_id).strip()
         if answer in ("", EMPTY_ANSWER):
-            return hidden_tests.not_attempted(written.name, written.points, kind="written")
-        return ExerciseResult(
-            written.name,
-            "written",
-            None,
-            written.points,
-            hidden_tests.AWAITED,
-            "a person reads this",
-        )
+            return not_attempted(written.name, written.points, kind="written")
+        return needs_grading(written.name, written.points)
 
 
 def steps(unit: Unit, notebook: NotebookNode) -> list[Step]:

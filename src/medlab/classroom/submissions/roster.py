@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from medlab.classroom.submissions.submission import Submission, find_submissions
+from medlab.classroom.results import Status
+from medlab.classroom.submissions.reading import Submission, find_submissions
 from medlab.text import file_name, printable
 
 
 def submissions_of(folder: Path, slug: str = "", slugs: Iterable[str] = ()) -> list[Submission]:
     """Return what is to be graded: one submission for each student and unit.
 
-    Two notebooks of one unit, or two students whose names look the same, become rows that say so.
+    Two notebooks of one unit, or two students whose names look the same get a row that says so.
     slugs are the course's units: a notebook of none of them becomes such a row too. With a slug,
     other units' notebooks are left alone. Raises BadInput for a folder without students.
     """
@@ -34,14 +35,14 @@ def _named(one: Submission) -> Submission:
 
 
 def _of_course(one: Submission, units: tuple[str, ...]) -> Submission:
-    """Turn a notebook of no unit, or of none of these, into a row that says so."""
+    """Turn a notebook of no unit, or of none of these, into a row with that status."""
     if one.problem or one.slug in units:
         return one
     if not one.slug:
-        told = "its metadata names no unit: copy your answers into the notebook of the course"
-        return replace(one, problem="no unit", message=told)
-    told = f"this course has no unit '{printable(one.slug[:80])}': hand in one of its notebooks"
-    return replace(one, slug="", problem="unknown unit", message=told)
+        message = "its metadata names no unit: copy your answers into the notebook of the course"
+        return replace(one, problem=Status.NO_UNIT, message=message)
+    message = f"this course has no unit '{printable(one.slug[:80])}': hand in one of its notebooks"
+    return replace(one, slug="", problem=Status.UNKNOWN_UNIT, message=message)
 
 
 def _with_guesses(found: list[Submission], units: tuple[str, ...]) -> list[Submission]:
@@ -75,8 +76,8 @@ def _joined(group: list[Submission]) -> Submission:
     if len({one.sha256 for one in group}) == 1:
         return group[0]
     names = " and ".join(printable(one.path.name) for one in group)
-    told = f"{names} are both of this unit: hand in one of them"
-    return replace(group[0], problem="duplicate", message=told)
+    message = f"{names} are both of this unit: hand in one of them"
+    return replace(group[0], problem=Status.DUPLICATE, message=message)
 
 
 def _missing(found: list[Submission], chosen: list[Submission], slug: str) -> Iterator[Submission]:
@@ -86,9 +87,9 @@ def _missing(found: list[Submission], chosen: list[Submission], slug: str) -> It
     for one in found:
         others.setdefault(one.student, []).append(one)
     for student in sorted(others.keys() - there):
-        files = [printable(o.path.name) for o in others[student] if o.problem != "empty"]
-        told = "no notebook of this unit here" + (f", only {', '.join(files)}" if files else "")
-        yield Submission(student, Path(slug), slug, problem="missing", message=told)
+        files = [printable(o.path.name) for o in others[student] if o.problem != Status.EMPTY]
+        message = "no notebook of this unit here" + (f", only {', '.join(files)}" if files else "")
+        yield Submission(student, Path(slug), slug, problem=Status.MISSING, message=message)
 
 
 def _twins(students: Iterable[str]) -> set[str]:
@@ -103,8 +104,8 @@ def _twins(students: Iterable[str]) -> set[str]:
 def _marked(one: Submission, twins: set[str]) -> Submission:
     if one.student not in twins:
         return one
-    told = (
-        f"another student's folder is called '{one.student}' but for case or accents: "
-        "rename one of the two, nothing of either was graded"
+    message = (
+        f"another student's folder differs from '{one.student}' only in case or accents: "
+        "rename one of the two; neither was graded"
     )
-    return replace(one, problem="duplicate student", message=told)
+    return replace(one, problem=Status.DUPLICATE_STUDENT, message=message)

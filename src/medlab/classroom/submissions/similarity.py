@@ -1,11 +1,11 @@
-"""Answers that are alike: something to look at, never a verdict.
+"""Similar answers: something to look at, never a verdict.
 
-An answer becomes a sequence of syntax-tree tokens in which names and constants stand for
-themselves no longer, and the sequence a set of k-grams. Left out are those of the released stub and
+An answer becomes a sequence of syntax-tree tokens in which names and constants are replaced by
+their kind, and the sequence a set of k-grams. Left out are those of the released stub and
 of the model solution, and those that much of the class shares: what remains is an answer's own.
 Likeness is the Jaccard index of two such sets. After S. Schleimer, D. Wilkerson, A. Aiken,
 Winnowing: local algorithms for document fingerprinting, SIGMOD 2003; answers are short, so that
-all k-grams are kept in place of a sample.
+all k-grams are used instead of a sample.
 
 Not seen: an answer rewritten with other steps, one copied from the model solution, and answers
 with too little of their own to compare.
@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from medlab.classroom.pages.template import page
-from medlab.classroom.submissions.submission import Submission, is_untouched, restore
+from medlab.classroom.submissions.reading import Submission
+from medlab.classroom.submissions.restoring import is_untouched, restore
 from medlab.course.unit import Exercise, Unit
 
 GRAM = 8  # tokens
@@ -27,7 +27,6 @@ FEWEST = 12  # k-grams of its own that an answer needs to be compared
 CLOSE = 0.6  # likeness from which a pair is shown
 MOST_PAIRS = 200  # shown
 LONGEST = 100_000  # characters of an answer that are read
-SHOWN = 8_000  # characters of an answer on the page
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """How many answers to an exercise were compared, and how many had too little of their own."""
 
     unit: str
@@ -52,10 +51,10 @@ class Compared:
 
 
 def tokens(source: str) -> list[str]:
-    """Return the syntax tree of a program, outermost node first, names and constants made alike.
+    """Return the syntax tree of a program, outermost node first, without names and constants.
 
     Attributes and keyword arguments keep their names, since libraries give them; docstrings and
-    annotations are left out. What is no Python gives no tokens.
+    annotations are left out. What is not valid Python gives no tokens.
     """
     try:
         tree = ast.parse(source[:LONGEST])
@@ -101,7 +100,7 @@ def own_fingerprints(
 
 def compare(
     units: Mapping[str, Unit], submissions: Iterable[Submission]
-) -> tuple[list[Pair], list[Compared]]:
+) -> tuple[list[Pair], list[Comparison]]:
     """Compare every two answers to each exercise; return the closest pairs and what was compared.
 
     Submissions that could not be graded are left out.
@@ -119,22 +118,10 @@ def compare(
             answers = _answers(exercise, restored)
             own = own_fingerprints(answers, (exercise.stub, exercise.solution))
             full = {student: grams for student, grams in own.items() if len(grams) >= FEWEST}
-            compared.append(Compared(slug, exercise.name, len(full), len(answers) - len(full)))
+            compared.append(Comparison(slug, exercise.name, len(full), len(answers) - len(full)))
             pairs += _pairs(slug, exercise.name, full, answers)
     closest = sorted(pairs, key=lambda pair: (-pair.likeness, pair.unit, pair.exercise))
     return closest[:MOST_PAIRS], compared
-
-
-def similarity_page(pairs: list[Pair], compared: list[Compared]) -> str:
-    """Return the report as one HTML page that loads nothing and runs nothing."""
-    return page(
-        "similarity.html",
-        pairs=pairs,
-        compared=compared,
-        close=CLOSE,
-        most=MOST_PAIRS,
-        shown=SHOWN,
-    )
 
 
 def _answers(exercise: Exercise, restored: Mapping) -> dict[str, str]:
