@@ -19,7 +19,7 @@ def make(out, *, seed=0, patients=3):
 
 @pytest.fixture
 def stars(tmp_path, monkeypatch):
-    """A data set 'stars' whose maker stands in a file, and an empty cache."""
+    """A data set 'stars' whose maker is a file, and an empty cache."""
     source = tmp_path / "stars_maker.py"
     source.write_text(MAKER)
     module = types.ModuleType("stars_maker")
@@ -44,9 +44,9 @@ def test_other_settings_are_another_folder(stars):
     assert cache.folder("stars", patients=2) != cache.folder("stars", patients=4)
 
 
-def test_another_maker_makes_the_data_anew(stars):
+def test_another_maker_makes_the_data_again(stars):
     before = cache.folder("stars")
-    stars.write_text(MAKER + "# mended\n")
+    stars.write_text(MAKER + "# changed\n")
     assert cache.folder("stars") != before
 
 
@@ -62,7 +62,7 @@ def test_a_maker_that_fails_leaves_nothing_behind(stars):
 
 
 def test_an_unknown_setting_is_refused(stars):
-    with pytest.raises(BadInput, match="no setting 'size': there are seed, patients"):
+    with pytest.raises(BadInput, match="no setting 'size': choose from seed, patients"):
         cache.folder("stars", size=3)
 
 

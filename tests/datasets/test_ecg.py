@@ -150,7 +150,7 @@ def test_a_ventricular_beat_comes_early_and_its_pause_makes_up_for_it():
     assert np.allclose(np.sum(pairs, axis=1), 1.6, atol=0.13)
 
 
-def test_after_an_atrial_beat_the_sinus_node_starts_anew():
+def test_after_an_atrial_beat_the_sinus_node_starts_again():
     patient = made_patient(1, rates={"atrial": 0.2})
     beats = rhythm.draw_rhythm(np.random.default_rng(1), patient, 300)
     pairs = [
@@ -163,7 +163,7 @@ def test_after_an_atrial_beat_the_sinus_node_starts_anew():
 
 
 def test_a_fusion_beat_lies_between_its_two_parents():
-    from medlab.datasets.ecg.making import _beat_waves
+    from medlab.datasets.ecg.signals import _beat_waves
 
     patient, times = made_patient(4), np.arange(-0.15, 0.2, 1 / 360)
     shapes = [
@@ -226,7 +226,7 @@ def test_a_missing_file_is_named(small, kind, said):
 
 
 def test_a_missing_header_and_an_empty_folder_are_named(small, tmp_path):
-    with pytest.raises(BadInput, match=r"555.hea is not there: fetch 555.hea, 555.dat and 555.atr"):
+    with pytest.raises(BadInput, match=r"555.hea not found: fetch 555.hea, 555.dat and 555.atr"):
         ecg.read_record(small, "555")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no record"):
@@ -236,13 +236,13 @@ def test_a_missing_header_and_an_empty_folder_are_named(small, tmp_path):
 def test_a_signal_that_is_cut_off_is_refused_with_its_size(small):
     path = small / "300.dat"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(BadInput, match=r"300.dat is cut off: it has 5,000 bytes, 10,800"):
+    with pytest.raises(BadInput, match=r"300.dat is truncated: 5,000 bytes, expected 10,800"):
         ecg.read_record(small, "300")
 
 
-def test_another_sampling_rate_is_refused_with_its_mend(small):
+def test_another_sampling_rate_is_refused_with_its_fix(small):
     write(small, rate=250)
-    with pytest.raises(BadInput, match=r"250 samples a second, 360 are expected: resample"):
+    with pytest.raises(BadInput, match=r"250 samples a second, expected 360: resample"):
         ecg.read_record(small, "300")
 
 
@@ -285,7 +285,7 @@ def test_verify_names_every_file_with_a_fault(small):
 def test_annotations_that_are_cut_off_are_refused(small):
     path = small / "300.atr"
     path.write_bytes(path.read_bytes()[:-6])
-    with pytest.raises(BadInput, match=r"300.atr is cut off or damaged: fetch"):
+    with pytest.raises(BadInput, match=r"300.atr is truncated or damaged: fetch"):
         ecg.read_record(small, "300")
 
 
