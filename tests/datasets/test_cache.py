@@ -76,3 +76,26 @@ def test_a_cache_that_cannot_be_written_does_not_stop_a_notebook(stars, monkeypa
     monkeypatch.setattr(cache, "_spare", lambda: tmp_path / "spare")
     assert cache.folder("stars").parent == tmp_path / "spare"
     assert cache.folder("stars").parent == tmp_path / "spare"
+
+
+@pytest.fixture
+def moons(tmp_path, monkeypatch):
+    """A data set 'moons' whose package has a maker and a reader."""
+    package = tmp_path / "moons_set"
+    package.mkdir()
+    (package / "__init__.py").write_text("from moons_set.making import make\n")
+    (package / "making.py").write_text(MAKER)
+    (package / "reading.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    real = registry.Real("Real moons", "CC0", "none", "a page", "look up")
+    yield registry.DataSet("moons", "Moons", "moons_set", real), package
+    for name in ("moons_set", "moons_set.making"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(("file", "changes"), [("making.py", True), ("reading.py", False)])
+def test_the_key_changes_with_the_maker_and_not_with_the_reader(moons, file, changes):
+    data_set, package = moons
+    before = cache.key(data_set, {})
+    (package / file).write_text(MAKER + "# changed\n")
+    assert (cache.key(data_set, {}) != before) == changes

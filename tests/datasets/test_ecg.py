@@ -102,7 +102,11 @@ def test_the_registry_knows_the_set_and_nothing_is_wrong_with_what_it_makes(made
 
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [({"patients": 0}, "1 to 622"), ({"seconds": 1}, "from 5 seconds"), ({"noise": -1}, "0 to 10")],
+    [
+        ({"patients": 0}, "1 to 622"),
+        ({"seconds": 1}, "expected 5 seconds"),
+        ({"noise": -1}, "0 to 10"),
+    ],
 )
 def test_a_setting_out_of_range_is_refused(tmp_path, setting, said):
     with pytest.raises(BadInput, match=said):
@@ -217,7 +221,7 @@ def test_a_lead_that_is_not_there_is_refused_with_those_that_are(records):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("atr", "300.atr is not there: .*fetch"), ("dat", "300.dat is not there")]
+    ("kind", "said"), [("atr", "300.atr not found: .*fetch"), ("dat", "300.dat not found")]
 )
 def test_a_missing_file_is_named(small, kind, said):
     (small / f"300.{kind}").unlink()
@@ -276,7 +280,7 @@ def test_verify_names_every_file_with_a_fault(small):
     assert len(faults) == 4
     for fault, said in zip(
         faults,
-        ("RECORDS names 302", "lead MLII is flat", "two beats within", "301.atr is not there"),
+        ("RECORDS lists 302", "lead MLII is flat", "two beats within", "301.atr not found"),
         strict=True,
     ):
         assert said in fault

@@ -91,9 +91,9 @@ def test_a_thumbnail_is_the_central_square(tmp_path):
     ("changes", "says"),
     [
         ({"val_labels": None}, "no array val_labels"),
-        ({"test_labels": np.ones((10, 1), np.uint8)}, "0 and 1 must both occur"),
+        ({"test_labels": np.ones((10, 1), np.uint8)}, "expected 0 and 1"),
         ({"test_labels": np.arange(9)[:, None] % 2}, "10 test_images, 9 test_labels"),
-        ({"train_images": np.zeros((44, 28, 28, 3), np.uint8)}, "square grey pictures"),
+        ({"train_images": np.zeros((44, 28, 28, 3), np.uint8)}, "square grey images"),
         ({"train_images": np.full((44, 28, 28), np.nan)}, "uint8"),
     ],
 )
