@@ -246,5 +246,5 @@ def test_verify_an_unlabelled_folder_needs_a_name(data, tmp_path):
 
 def test_a_folder_that_has_a_data_sets_name_is_written_with_a_slash(data, tmp_path):
     (tmp_path / "stars").mkdir()
-    assert "nothing of 'stars' is here yet" in data("verify", "stars")[2]
+    assert "no data of 'stars' yet" in data("verify", "stars")[2]
     assert "has no label with its data set" in data("verify", "./stars")[2]

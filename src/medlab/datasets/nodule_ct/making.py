@@ -61,7 +61,7 @@ def make(
 def _nodules_per_scan(seed: int, scans: int, candidates: int, prevalence: float) -> np.ndarray:
     """Return how many nodules each scan has; every subset has the same number."""
     if scans < SUBSETS or scans % SUBSETS:
-        raise BadInput(f"nodule-ct: {scans} scans: expected a multiple of the {SUBSETS} subsets")
+        raise BadInput(f"nodule-ct: {scans} scans: expected a multiple of {SUBSETS}")
     each = scans // SUBSETS
     wanted = prevalence * candidates * each
     if round(wanted) < 1 or abs(wanted - round(wanted)) > 1e-6:
