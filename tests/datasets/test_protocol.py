@@ -1,6 +1,8 @@
 """Every data set has the same four files, satisfies the protocol, and reads without its maker."""
 
+import ast
 import importlib
+import importlib.util
 import inspect
 import json
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from medlab.datasets import cache
 from medlab.datasets.protocol import DataSetModule
 from medlab.datasets.registry import DATA_SETS
 
@@ -52,6 +55,41 @@ def test_reading_imports_no_maker(data_set):
     every_maker = set().union(*(makers(one) for one in DATA_SETS))
     assert f"{data_set.module}.making" in every_maker
     assert not loaded & every_maker
+
+
+@each
+def test_the_cache_key_covers_every_shared_file_that_a_maker_imports(data_set):
+    packages = {one.module for one in DATA_SETS}
+    for name in makers(data_set) | {f"{data_set.module}.layout"}:
+        for module in imports_of(
+            cache.MEDLAB / f"{name.removeprefix('medlab.').replace('.', '/')}.py"
+        ):
+            if not any(module.startswith(package) for package in packages):
+                assert f"{module.removeprefix('medlab.').replace('.', '/')}.py" in cache.COMMON
+
+
+def file_of(module: str) -> str:
+    """Return a module's file, relative to the package medlab."""
+    return f"{module.removeprefix('medlab.').replace('.', '/')}.py"
+
+
+def imports_of(file: Path) -> set[str]:
+    """Return the modules of datasets and imaging that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            inner = [f"{node.module}.{name.name}" for name in node.names]
+            files = [n for n in inner if find_spec(n)]
+            found |= set(files or [node.module])
+    return {name for name in found if name.startswith(("medlab.datasets.", "medlab.imaging."))}
+
+
+def find_spec(name: str):
+    """Return the spec of a module, None where the name is not one."""
+    try:
+        return importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
 
 
 @each

@@ -16,6 +16,8 @@ from medlab.files import write_text
 
 LABEL = "generated.json"  # in every made folder: that it is generated, and with which settings
 READERS = ("__init__.py", "reading.py", "verifying.py")  # files that do not change what is made
+MEDLAB = Path(__file__).parents[1]
+COMMON = ("datasets/masks.py", "datasets/tables.py", "imaging/hounsfield.py")  # makers share them
 
 
 def root() -> Path:
@@ -27,9 +29,8 @@ def root() -> Path:
 def folder(name: str, **settings) -> Path:
     """Return the folder of a generated data set; make it if it does not exist.
 
-    The same name, settings and maker give the same folder. Without write access to
-    the cache, the data are made in a temporary folder. Raises BadInput for an unknown name or
-    setting.
+    The same name, settings and maker give the same folder. Without write access to the cache, the
+    data are made in a temporary folder. Raises BadInput for an unknown name or setting.
     """
     data_set = find(name)
     check_settings(data_set, settings)
@@ -47,11 +48,12 @@ def key(data_set: DataSet, settings: dict) -> str:
 
 
 def _source(data_set: DataSet) -> list[str]:
-    """Return the text of a maker's files, and of all files of the data sets it is made from.
+    """Return the text of a maker's files, of those that makers share, and of its sources.
 
-    Of those all, since a maker that starts from another data set reads it with its reader.
+    Of a data set that it is made from, all files count: the maker reads it with its reader.
     """
-    files = [path for path in _files(data_set) if path.name not in READERS]
+    files = [MEDLAB / name for name in COMMON]
+    files += [path for path in _files(data_set) if path.name not in READERS]
     files += [path for name in data_set.made_from for path in _files(find(name))]
     return [path.read_text(encoding="utf-8") for path in files]
 
