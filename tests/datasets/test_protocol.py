@@ -61,11 +61,9 @@ def test_reading_imports_no_maker(data_set):
 def test_the_cache_key_covers_every_shared_file_that_a_maker_imports(data_set):
     packages = {one.module for one in DATA_SETS}
     for name in makers(data_set) | {f"{data_set.module}.layout"}:
-        for module in imports_of(
-            cache.MEDLAB / f"{name.removeprefix('medlab.').replace('.', '/')}.py"
-        ):
+        for module in imports_of(cache.MEDLAB / file_of(name)):
             if not any(module.startswith(package) for package in packages):
-                assert f"{module.removeprefix('medlab.').replace('.', '/')}.py" in cache.COMMON
+                assert file_of(module) in cache.COMMON
 
 
 def file_of(module: str) -> str:
