@@ -115,25 +115,25 @@ def test_settings_have_the_type_of_their_default(data):
     ("arguments", "said"),
     [
         ("make star", "no data set 'star': did you mean stars?"),
-        ("make stars --set size=3", "no setting 'size': there are seed, patients"),
+        ("make stars --set size=3", "no setting 'size': choose from seed, patients"),
         ("make stars --set out=3", "no setting 'out'"),
         ("make stars --set patients", "write it as name=value"),
         ("make stars --set =3", "write it as name=value"),
         ("make stars --set seed=1 --set seed=2", "'seed' is set twice"),
-        ("make stars --set patients=many", "patients=many: a whole number is expected"),
-        ("make stars --set patients=1.5", "patients=1.5: a whole number is expected"),
-        ("make stars --set noise=x", "noise=x: a number is expected"),
-        ("make stars --set colour=7", "colour=7: true or false is expected"),
+        ("make stars --set patients=many", "patients=many: expected a whole number"),
+        ("make stars --set patients=1.5", "patients=1.5: expected a whole number"),
+        ("make stars --set noise=x", "noise=x: expected a number"),
+        ("make stars --set colour=7", "colour=7: expected true or false"),
         ("make stars --set sizes=a,b", "values in brackets"),
         ("make stars --out full", "full is there and not empty"),
         ("make stars --out full/mine.txt", "is there and not empty"),
         ("make stars --out /proc/nosuch", "/proc/nosuch cannot be written"),
         ("fetch star", "did you mean stars?"),
         ("verify star", "did you mean stars?"),
-        ("verify nosuch/folder", "nosuch/folder is no folder"),
-        ("verify full", "nothing in full says which data set it is: add --as NAME (stars)"),
+        ("verify nosuch/folder", "nosuch/folder is not a folder"),
+        ("verify full", "full has no label with its data set: add --as NAME (stars)"),
         ("verify full --as star", "did you mean stars?"),
-        ("verify stars", "nothing of 'stars' is here yet: 'medlab data make stars'"),
+        ("verify stars", "no data of 'stars' yet: 'medlab data make stars'"),
     ],
 )
 def test_what_a_person_got_wrong_is_one_line(data, tmp_path, arguments, said):
@@ -204,7 +204,7 @@ def test_fetch_in_ci_is_refused(data, offered, monkeypatch):
     monkeypatch.setenv("CI", "true")
     status, _, err = data("fetch", "stars", "--agree")
     assert (status, offered) == (2, [])
-    assert "never runs in CI" in err
+    assert "does not run in CI" in err
 
 
 def test_data_behind_an_account_name_the_owners_tool_and_the_place(data, stars):
@@ -246,5 +246,5 @@ def test_verify_an_unlabelled_folder_needs_a_name(data, tmp_path):
 
 def test_a_folder_that_has_a_data_sets_name_is_written_with_a_slash(data, tmp_path):
     (tmp_path / "stars").mkdir()
-    assert "nothing of 'stars' is here yet" in data("verify", "stars")[2]
-    assert "says which data set" in data("verify", "./stars")[2]
+    assert "no data of 'stars' yet" in data("verify", "stars")[2]
+    assert "has no label with its data set" in data("verify", "./stars")[2]

@@ -5,8 +5,8 @@
 Writes src/medlab/models/weights/chest_resnet18.pt (float16) and puts its SHA-256 into
 src/medlab/models/backbones.py. About 80 s of one core.
 
-The network learns five findings from a label per picture, and where nodules are from a coarse map
-(the dense loss). With picture labels alone it never learns nodules, and its features help nobody.
+The network learns five findings from a label per image, and where nodules are from a coarse map
+(the dense loss). With image labels alone it never learns nodules, and its features do not help.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from medlab.datasets.chest_xray import scanner, thorax
+from medlab.datasets.chest_xray import patients, scanner, thorax
 from medlab.models import backbones
 
 SEED = 2026
@@ -32,21 +32,21 @@ DENSE_WEIGHT = 8.0
 def draw(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return one radiograph (uint8), its findings (0 or 1), and its nodules' map (96 x 96)."""
     rng = np.random.default_rng([SEED, index])
-    patient, pose = thorax.draw_patient(rng), thorax.draw_pose(rng)
+    patient, pose = patients.draw_patient(rng), patients.draw_pose(rng)
     has = rng.random(len(FINDINGS)) < np.array([0.3, 0.3, 0.3, 0.0, 0.6])
-    extra = thorax.draw_devices(rng)
+    extra = patients.draw_devices(rng)
     has[3] = bool(extra.lines or extra.discs)
     side = int(rng.integers(2))
     extra.effusion[side] = rng.uniform(0.2, 0.5) * has[0]
     extra.lucent[1 - side] = rng.uniform(0.6, 1.4) * has[1]
     extra.heart_scale = rng.uniform(1.2, 1.4) if has[2] else 1.0
     count = int(rng.integers(1, 5)) if has[4] else 0
-    nodules = [thorax.draw_nodule(rng, patient) for _ in range(count)]
+    nodules = [patients.draw_nodule(rng, patient) for _ in range(count)]
     attenuation, fields = thorax.attenuation(patient, pose, nodules, extra, SIZE)
     device = scanner.SCANNERS["ABC"[int(rng.integers(3))]]
-    picture = scanner.grey(scanner.expose(attenuation, device, rng))
+    image = scanner.grey(scanner.expose(attenuation, device, rng))
     where = fields.max(axis=0) if count else np.zeros((SIZE, SIZE), np.float32)
-    return picture, has, where
+    return image, has, where
 
 
 def pretext() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -90,7 +90,7 @@ def loss_of(net: Pretext, images, labels, maps) -> torch.Tensor:
 
 
 def train(images, labels, maps) -> Pretext:
-    """Train for a fixed number of steps, with pictures shifted at random."""
+    """Train for a fixed number of steps, with images shifted at random."""
     torch.manual_seed(SEED)
     net = Pretext().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
@@ -114,7 +114,7 @@ def train(images, labels, maps) -> Pretext:
 
 @torch.no_grad()
 def report(net: Pretext, images, labels) -> None:
-    """Print how well each finding is told apart, on images that were not trained on."""
+    """Print the AUC of each finding, on images that were not trained on."""
     from sklearn.metrics import roc_auc_score
 
     found = net(images)[0].numpy()

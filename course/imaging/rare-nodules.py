@@ -24,9 +24,9 @@ SEED = 0
 #
 # LUNA16 has 888 CT scans in ten folders, `subset0` to `subset9` (CC BY 4.0). `annotations.csv`
 # lists the nodules, and `candidates_V2.csv` the places that detectors found, with class 1 for a
-# nodule and 0 for anything else. Of about 755,000 places some 1,500 are nodules (recalled, not
-# counted by us): 1 in 500. In our generated set it is exactly 1 in 50, so that a small test holds
-# enough of them.
+# nodule and 0 for anything else. Of 754,975 places 1,557 are nodules (as Kim and others 2019
+# count them, arXiv:1807.10581): 1 in 485. In our generated set it is exactly 1 in 50, so that a small
+# test holds enough of them.
 #
 # | published, not from this notebook | result |
 # |---|---|
@@ -103,8 +103,9 @@ plt.show()
 #
 # $$F_\beta = \frac{(1 + \beta^2)\,TP}{(1 + \beta^2)\,TP + \beta^2 FN + FP}$$
 #
-# Screening uses beta = 2. **Accuracy** counts FN and FP alike, and the 98 % that are not nodules
-# besides.
+# This unit chooses beta = 2, so that recall counts twice as much: the second look is cheaper than the
+# year. It is our choice, not a rule of screening. **Accuracy** counts FN and FP alike, and the 98 %
+# that are not nodules as well.
 #
 # ### Exercise 1: f_beta
 
@@ -749,9 +750,10 @@ def focal_loss(logits, targets, alpha=0.25, gamma=2.0):
 # ## 5. Lesions that nobody had
 #
 # Training has 64 nodules at the small scale. A nodule can also be cut out of one patient and pasted
-# into healthy lung of another: a new place, new neighbours, and a label we are sure of. A CT adds
-# up nothing: a voxel shows what is densest there. So inside a small ball take the larger of both
-# values, and fade it out over a voxel.
+# into healthy lung of another: a new place, new neighbours, and a label we are sure of. A CT voxel
+# shows about the mean attenuation of the tissue in it, and a nodule displaces the lung that was there:
+# do not add the two values. Taking the larger of both inside a small ball is a rule of thumb: it keeps
+# the patient's vessels and the donor's nodule, which are both denser than lung. Fade it out over a voxel.
 #
 # **Synthetic lesions belong to training patients alone.** Pasted into a test patient they would
 # count as found nodules that nobody had. So the function refuses every series that is not in

@@ -32,7 +32,6 @@ SEED = 0
 # |---|---|
 # | ResNet-50 | .888 |
 # | ViT-B/16 | .884 |
-# | winner of the competition (recalled, not checked) | .936 |
 #
 # Here we use **generated photographs** in the same files. Each belongs to a generated patient with
 # a row in `patients.csv`, which APTOS does not have. HbA1c, duration and blood pressure cause the

@@ -1518,7 +1518,7 @@ if pick(ci=True, laptop=False, gpu=False):  # longer training narrows what proto
 # |---|---|---|
 # | Synapse, 8 organs, 18 scans to train, 12 to test | TransUNet | .775 |
 # | the same | UNETR | .745 |
-# | the same | Swin-Unet; nnFormer | .791; .866 (recalled, not checked) |
+# | the same | Swin-Unet (Cao and others 2021, arXiv:2105.05537); nnFormer (Zhou and others 2021, arXiv:2109.03201) | .791; .866 |
 # | BTCV, 13 organs, another split | nnU-Net; MedNeXt-L | .825; .855 |
 #
 # Both blocks use scans of one set, BTCV (Synapse syn3193805, no licence stated, its owner's terms). "A

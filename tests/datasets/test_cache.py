@@ -19,7 +19,7 @@ def make(out, *, seed=0, patients=3):
 
 @pytest.fixture
 def stars(tmp_path, monkeypatch):
-    """A data set 'stars' whose maker stands in a file, and an empty cache."""
+    """A data set 'stars' whose maker is a file, and an empty cache."""
     source = tmp_path / "stars_maker.py"
     source.write_text(MAKER)
     module = types.ModuleType("stars_maker")
@@ -44,9 +44,9 @@ def test_other_settings_are_another_folder(stars):
     assert cache.folder("stars", patients=2) != cache.folder("stars", patients=4)
 
 
-def test_another_maker_makes_the_data_anew(stars):
+def test_another_maker_makes_the_data_again(stars):
     before = cache.folder("stars")
-    stars.write_text(MAKER + "# mended\n")
+    stars.write_text(MAKER + "# changed\n")
     assert cache.folder("stars") != before
 
 
@@ -62,7 +62,7 @@ def test_a_maker_that_fails_leaves_nothing_behind(stars):
 
 
 def test_an_unknown_setting_is_refused(stars):
-    with pytest.raises(BadInput, match="no setting 'size': there are seed, patients"):
+    with pytest.raises(BadInput, match="no setting 'size': choose from seed, patients"):
         cache.folder("stars", size=3)
 
 
@@ -76,3 +76,26 @@ def test_a_cache_that_cannot_be_written_does_not_stop_a_notebook(stars, monkeypa
     monkeypatch.setattr(cache, "_spare", lambda: tmp_path / "spare")
     assert cache.folder("stars").parent == tmp_path / "spare"
     assert cache.folder("stars").parent == tmp_path / "spare"
+
+
+@pytest.fixture
+def moons(tmp_path, monkeypatch):
+    """A data set 'moons' whose package has a maker and a reader."""
+    package = tmp_path / "moons_set"
+    package.mkdir()
+    (package / "__init__.py").write_text("from moons_set.making import make\n")
+    (package / "making.py").write_text(MAKER)
+    (package / "reading.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    real = registry.Real("Real moons", "CC0", "none", "a page", "look up")
+    yield registry.DataSet("moons", "Moons", "moons_set", real), package
+    for name in ("moons_set", "moons_set.making"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(("file", "changes"), [("making.py", True), ("reading.py", False)])
+def test_the_key_changes_with_the_maker_and_not_with_the_reader(moons, file, changes):
+    data_set, package = moons
+    before = cache.key(data_set, {})
+    (package / file).write_text(MAKER + "# changed\n")
+    assert (cache.key(data_set, {}) != before) == changes

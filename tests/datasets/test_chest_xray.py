@@ -13,7 +13,7 @@ from pydicom.pixels import apply_voi_lut
 
 from medlab import datasets
 from medlab.datasets import chest_xray
-from medlab.datasets.chest_xray import scanner, thorax
+from medlab.datasets.chest_xray import making, patients, scanner, thorax, verifying
 from medlab.errors import BadInput
 
 SMALL = {"patients": 6, "test_patients": 5, "images_per_patient": 2, "size": 48}
@@ -169,20 +169,20 @@ def test_sick_images_have_a_mask_inside_the_picture_and_others_have_none(dicom):
 
 def test_a_lesion_is_where_its_mask_says():
     rng = np.random.default_rng(3)
-    patient, pose = thorax.draw_patient(rng), thorax.draw_pose(rng)
-    blobs = thorax.draw_consolidation(rng, patient)
-    healthy, _ = thorax.attenuation(patient, pose, [], thorax.Extra(), 64)
-    sick, fields = thorax.attenuation(patient, pose, blobs, thorax.Extra(), 64)
+    patient, pose = patients.draw_patient(rng), patients.draw_pose(rng)
+    blobs = patients.draw_consolidation(rng, patient)
+    healthy, _ = thorax.attenuation(patient, pose, [], patients.Extra(), 64)
+    sick, fields = thorax.attenuation(patient, pose, blobs, patients.Extra(), 64)
     added = sick - healthy
-    mask = fields.max(axis=0) > chest_xray.MASK_FROM
+    mask = fields.max(axis=0) > making.MASK_FROM
     assert added[mask].mean() > 10 * added[~mask].mean()
 
 
 def test_denser_tissue_lets_less_through():
     rng = np.random.default_rng(0)
-    patient = thorax.draw_patient(rng)
-    straight = thorax.Pose(np.zeros(2), 0.0, 1.0, 0.0)
-    total, _ = thorax.attenuation(patient, straight, [], thorax.Extra(), 96)
+    patient = patients.draw_patient(rng)
+    straight = patients.Pose(np.zeros(2), 0.0, 1.0, 0.0)
+    total, _ = thorax.attenuation(patient, straight, [], patients.Extra(), 96)
     lung, spine, air = total[40:50, 24:34].mean(), total[40:50, 47:49].mean(), total[:4, :4].mean()
     assert air < lung < spine
 
@@ -191,10 +191,10 @@ def test_denser_tissue_lets_less_through():
 @settings(max_examples=25, deadline=None)
 def test_every_drawn_radiograph_is_finite_and_positive(seed, size):
     rng = np.random.default_rng(seed)
-    patient = thorax.draw_patient(rng)
-    blobs = thorax.draw_consolidation(rng, patient, strength=3.0, viral=bool(seed % 2))
+    patient = patients.draw_patient(rng)
+    blobs = patients.draw_consolidation(rng, patient, strength=3.0, viral=bool(seed % 2))
     total, fields = thorax.attenuation(
-        patient, thorax.draw_pose(rng), blobs, thorax.draw_devices(rng), size
+        patient, patients.draw_pose(rng), blobs, patients.draw_devices(rng), size
     )
     assert total.shape == (size, size)
     assert (total > 0).all()
@@ -206,7 +206,7 @@ def test_every_drawn_radiograph_is_finite_and_positive(seed, size):
 def test_what_a_scanner_shows_has_the_contrast_of_a_radiograph(seed, letter):
     rng = np.random.default_rng(seed)
     total, _ = thorax.attenuation(
-        thorax.draw_patient(rng), thorax.draw_pose(rng), [], thorax.Extra(), 48
+        patients.draw_patient(rng), patients.draw_pose(rng), [], patients.Extra(), 48
     )
     stored = scanner.expose(total, scanner.SCANNERS[letter], rng)
     grey = scanner.grey(stored)
@@ -295,7 +295,7 @@ def test_many_faults_of_one_kind_are_counted(copy):
     for path in chest_xray.read_table(copy).path:
         (copy / path).write_bytes(b"")
     faults = chest_xray.verify(copy)
-    assert len(faults) == chest_xray.reading.NAMED_FAULTS + 1
+    assert len(faults) == verifying.NAMED_FAULTS + 1
     assert "more" in faults[-1]
 
 

@@ -102,7 +102,11 @@ def test_the_registry_knows_the_set_and_nothing_is_wrong_with_what_it_makes(made
 
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [({"patients": 0}, "1 to 622"), ({"seconds": 1}, "from 5 seconds"), ({"noise": -1}, "0 to 10")],
+    [
+        ({"patients": 0}, "1 to 622"),
+        ({"seconds": 1}, "expected 5 seconds"),
+        ({"noise": -1}, "0 to 10"),
+    ],
 )
 def test_a_setting_out_of_range_is_refused(tmp_path, setting, said):
     with pytest.raises(BadInput, match=said):
@@ -150,7 +154,7 @@ def test_a_ventricular_beat_comes_early_and_its_pause_makes_up_for_it():
     assert np.allclose(np.sum(pairs, axis=1), 1.6, atol=0.13)
 
 
-def test_after_an_atrial_beat_the_sinus_node_starts_anew():
+def test_after_an_atrial_beat_the_sinus_node_starts_again():
     patient = made_patient(1, rates={"atrial": 0.2})
     beats = rhythm.draw_rhythm(np.random.default_rng(1), patient, 300)
     pairs = [
@@ -163,7 +167,7 @@ def test_after_an_atrial_beat_the_sinus_node_starts_anew():
 
 
 def test_a_fusion_beat_lies_between_its_two_parents():
-    from medlab.datasets.ecg.making import _beat_waves
+    from medlab.datasets.ecg.signals import _beat_waves
 
     patient, times = made_patient(4), np.arange(-0.15, 0.2, 1 / 360)
     shapes = [
@@ -217,7 +221,7 @@ def test_a_lead_that_is_not_there_is_refused_with_those_that_are(records):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("atr", "300.atr is not there: .*fetch"), ("dat", "300.dat is not there")]
+    ("kind", "said"), [("atr", "300.atr not found: .*fetch"), ("dat", "300.dat not found")]
 )
 def test_a_missing_file_is_named(small, kind, said):
     (small / f"300.{kind}").unlink()
@@ -226,7 +230,7 @@ def test_a_missing_file_is_named(small, kind, said):
 
 
 def test_a_missing_header_and_an_empty_folder_are_named(small, tmp_path):
-    with pytest.raises(BadInput, match=r"555.hea is not there: fetch 555.hea, 555.dat and 555.atr"):
+    with pytest.raises(BadInput, match=r"555.hea not found: fetch 555.hea, 555.dat and 555.atr"):
         ecg.read_record(small, "555")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no record"):
@@ -236,13 +240,13 @@ def test_a_missing_header_and_an_empty_folder_are_named(small, tmp_path):
 def test_a_signal_that_is_cut_off_is_refused_with_its_size(small):
     path = small / "300.dat"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(BadInput, match=r"300.dat is cut off: it has 5,000 bytes, 10,800"):
+    with pytest.raises(BadInput, match=r"300.dat is truncated: 5,000 bytes, expected 10,800"):
         ecg.read_record(small, "300")
 
 
-def test_another_sampling_rate_is_refused_with_its_mend(small):
+def test_another_sampling_rate_is_refused_with_its_fix(small):
     write(small, rate=250)
-    with pytest.raises(BadInput, match=r"250 samples a second, 360 are expected: resample"):
+    with pytest.raises(BadInput, match=r"250 samples a second, expected 360: resample"):
         ecg.read_record(small, "300")
 
 
@@ -276,7 +280,7 @@ def test_verify_names_every_file_with_a_fault(small):
     assert len(faults) == 4
     for fault, said in zip(
         faults,
-        ("RECORDS names 302", "lead MLII is flat", "two beats within", "301.atr is not there"),
+        ("RECORDS lists 302", "lead MLII is flat", "two beats within", "301.atr not found"),
         strict=True,
     ):
         assert said in fault
@@ -285,7 +289,7 @@ def test_verify_names_every_file_with_a_fault(small):
 def test_annotations_that_are_cut_off_are_refused(small):
     path = small / "300.atr"
     path.write_bytes(path.read_bytes()[:-6])
-    with pytest.raises(BadInput, match=r"300.atr is cut off or damaged: fetch"):
+    with pytest.raises(BadInput, match=r"300.atr is truncated or damaged: fetch"):
         ecg.read_record(small, "300")
 
 

@@ -79,7 +79,7 @@ def test_files_come_checked_and_archives_are_unpacked(owner, tmp_path):
     assert (tmp_path / "stars" / "table.csv").read_bytes() == TABLE
     assert (tmp_path / "stars" / "train" / "a.txt").read_text() == "a"
     assert (tmp_path / "stars" / "test" / "b.txt").read_text() == "b"
-    assert remarks == ["images.zip: no checksum to hold it against"]
+    assert remarks == ["images.zip: no checksum to compare with"]
     assert [path.name for path in tmp_path.iterdir()] == ["stars"]
 
 
@@ -113,7 +113,7 @@ def test_a_wrong_checksum_is_one_line_and_leaves_nothing(owner, tmp_path):
 
 def test_a_download_that_breaks_off_is_one_line_and_leaves_nothing(owner, tmp_path):
     said = refused(stars(table(owner, "half-table.csv", "")), tmp_path / "stars")
-    assert "half-table.csv broke off" in said
+    assert "half-table.csv was interrupted" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,14 +125,14 @@ def test_no_network_is_one_line_and_leaves_nothing(owner, tmp_path):
 
 
 def test_a_file_that_moved_is_one_line_and_leaves_nothing(owner, tmp_path):
-    assert "answers 404" in refused(stars(table(owner, "gone.csv")), tmp_path / "stars")
+    assert "returns HTTP 404" in refused(stars(table(owner, "gone.csv")), tmp_path / "stars")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_archive_is_one_line_and_leaves_nothing(owner, tmp_path):
     broken = registry.File("broken.zip", f"{owner}/broken.zip", unpack=True)
     said = refused(stars(broken), tmp_path / "stars")
-    assert "broken.zip is no archive that can be unpacked" in said
+    assert "broken.zip is not a readable archive" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -172,5 +172,5 @@ def test_a_folder_that_cannot_be_made_is_one_line(owner):
 
 def test_nothing_is_fetched_in_ci(owner, tmp_path, monkeypatch):
     monkeypatch.setenv("CI", "true")
-    assert "never runs in CI" in refused(stars(table(owner)), tmp_path / "stars")
+    assert "does not run in CI" in refused(stars(table(owner)), tmp_path / "stars")
     assert Owner.asked == ()

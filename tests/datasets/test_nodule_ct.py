@@ -11,6 +11,7 @@ from sklearn.metrics import fbeta_score, roc_auc_score
 
 from medlab import datasets
 from medlab.datasets import nodule_ct as nc
+from medlab.datasets.nodule_ct.nodules import KINDS
 from medlab.errors import BadInput
 
 XYZ = ["coordX", "coordY", "coordZ"]
@@ -47,7 +48,7 @@ def a_scan(folder):
 
 
 def spoil(folder, name, change):
-    """Write a table anew, changed."""
+    """Change a table and write it back."""
     table = pd.read_csv(folder / f"{name}.csv")
     changed = change(table)
     (table if changed is None else changed).to_csv(folder / f"{name}.csv", index=False)
@@ -125,7 +126,7 @@ def test_nodules_have_plausible_sizes_and_kinds(many):
     truth = pd.read_csv(many / "truth" / "nodules.csv")
     assert truth.diameter_mm.between(3, 16).all()
     assert 5 < truth.diameter_mm.median() < 8
-    assert set(truth.kind) == set(nc.KINDS)
+    assert set(truth.kind) == set(KINDS)
 
 
 def test_tissues_have_their_hounsfield_values(many):
@@ -245,7 +246,7 @@ def test_a_series_in_two_subsets_is_refused(folder):
 def test_a_missing_table_is_refused(folder, name):
     (folder / f"{name}.csv").unlink()
     read = nc.read_annotations if name == "annotations" else nc.read_candidates
-    assert f"{name}.csv is not there" in refusal(lambda: read(folder), folder)
+    assert f"{name}.csv not found" in refusal(lambda: read(folder), folder)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +258,7 @@ def test_a_missing_column_is_refused_by_name(folder, name, column):
     read = nc.read_annotations if name == "annotations" else nc.read_candidates
     said = refusal(lambda: read(folder), folder)
     assert f"{name}.csv has no column {column}" in said
-    assert "give it its name in the first line" in said
+    assert "name it in the first line" in said
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, "left"])
@@ -268,7 +269,7 @@ def test_a_coordinate_that_is_no_number_is_refused_by_line(folder, value):
 
     spoil(folder, "candidates_V2", change)
     said = refusal(lambda: nc.read_candidates(folder), folder)
-    assert "candidates_V2.csv: line 5: coordX is no number" in said
+    assert "candidates_V2.csv: line 5: coordX is not a number" in said
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_a_row_whose_series_is_missing_is_refused(folder):
 def test_a_point_outside_its_scan_is_refused(folder):
     spoil(folder, "candidates_V2", lambda table: table.assign(coordX=table.coordX + 500))
     said = refusal(lambda: nc.read_patches(folder, nc.read_candidates(folder)), folder)
-    assert "lies outside this scan" in said
+    assert "is outside this scan" in said
     assert ".mhd" in said
 
 
@@ -318,7 +319,7 @@ def test_a_raw_file_of_another_size_is_refused(folder, share):
 def test_a_missing_raw_file_is_refused(folder):
     path = a_scan(folder)
     path.with_suffix(".raw").unlink()
-    assert "unpack its subset again" in refusal(lambda: nc.read_volume(path), folder)
+    assert "unpack or copy it again" in refusal(lambda: nc.read_volume(path), folder)
 
 
 def test_voxels_that_are_not_finite_are_refused(folder):
@@ -332,9 +333,9 @@ def test_voxels_that_are_not_finite_are_refused(folder):
 def test_what_is_no_header_is_refused(folder):
     path = a_scan(folder)
     path.write_bytes(b"\xff\xfe\x00\x01" * 20)
-    assert "is no MetaImage header" in refusal(lambda: nc.read_volume(path), folder)
+    assert "is not a MetaImage header" in refusal(lambda: nc.read_volume(path), folder)
     path.write_text("ElementSpacing = 1 1 1\nDimSize = a b\n")
-    assert "is no MetaImage that can be read" in refusal(lambda: nc.read_volume(path), folder)
+    assert "is not a readable MetaImage" in refusal(lambda: nc.read_volume(path), folder)
 
 
 def test_two_axes_are_refused(folder):

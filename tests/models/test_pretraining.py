@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from medlab.datasets.chest_xray import thorax
+from medlab.datasets.chest_xray import patients
 
 TOOL = Path(__file__).parents[2] / "tools" / "pretrain_chest_xray.py"
 
@@ -22,7 +22,7 @@ def test_no_pneumonia_is_drawn_for_pretraining(tool, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise AssertionError("a consolidation was drawn")
 
-    monkeypatch.setattr(thorax, "draw_consolidation", refuse)
+    monkeypatch.setattr(patients, "draw_consolidation", refuse)
     for index in range(10):
         tool.draw(index)
     assert not any("pneumonia" in finding for finding in tool.FINDINGS)
@@ -30,8 +30,8 @@ def test_no_pneumonia_is_drawn_for_pretraining(tool, monkeypatch):
 
 def test_the_nodule_map_is_empty_without_a_nodule_and_marks_one_with(tool):
     for index in range(12):
-        picture, findings, where = tool.draw(index)
-        assert picture.shape == where.shape == (tool.SIZE, tool.SIZE)
+        image, findings, where = tool.draw(index)
+        assert image.shape == where.shape == (tool.SIZE, tool.SIZE)
         assert (where.max() > 0.5) == findings[tool.FINDINGS.index("nodule")]
 
 

@@ -1,4 +1,4 @@
-"""Generated data, made once and kept: a folder for each data set, its settings and its maker."""
+"""Generated data, made once and kept: one folder for each data set, settings and maker."""
 
 import contextlib
 import hashlib
@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
 import platformdirs
 
@@ -15,19 +14,22 @@ from medlab.datasets.registry import DataSet, find
 from medlab.errors import BadInput
 from medlab.files import write_text
 
-LABEL = "generated.json"  # in every made folder: that it is generated, by what, with which settings
+LABEL = "generated.json"  # in every made folder: that it is generated, and with which settings
+READERS = ("__init__.py", "reading.py", "verifying.py")  # files that do not change what is made
+MEDLAB = Path(__file__).parents[1]
+COMMON = ("datasets/masks.py", "datasets/tables.py", "imaging/hounsfield.py")  # makers share them
 
 
 def root() -> Path:
     """Return the folder that keeps made data: MEDLAB_DATA, else one in the user's cache."""
-    named = os.environ.get("MEDLAB_DATA", "").strip()
-    return Path(named) if named else platformdirs.user_cache_path("medlab") / "data"
+    chosen = os.environ.get("MEDLAB_DATA", "").strip()
+    return Path(chosen) if chosen else platformdirs.user_cache_path("medlab") / "data"
 
 
 def folder(name: str, **settings) -> Path:
-    """Return the folder of a generated data set, made now unless it is there.
+    """Return the folder of a generated data set; make it if it does not exist.
 
-    The same name, settings and maker give the same folder. Where the cache cannot be written, the
+    The same name, settings and maker give the same folder. Without write access to the cache, the
     data are made in a temporary folder. Raises BadInput for an unknown name or setting.
     """
     data_set = find(name)
@@ -41,22 +43,31 @@ def folder(name: str, **settings) -> Path:
 
 def key(data_set: DataSet, settings: dict) -> str:
     """Return 12 hex digits that change with the settings and with the maker's source."""
-    said = json.dumps([data_set.name, settings, _source(data_set.load())], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    text = json.dumps([data_set.name, settings, _source(data_set)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _source(module: ModuleType) -> list[str]:
-    """Return the text of a maker's module or package, and of the makers it is MADE_FROM."""
+def _source(data_set: DataSet) -> list[str]:
+    """Return the text of a maker's files, of those that makers share, and of its sources.
+
+    Of a data set that it is made from, all files count: the maker reads it with its reader.
+    """
+    files = [MEDLAB / name for name in COMMON]
+    files += [path for path in _files(data_set) if path.name not in READERS]
+    files += [path for name in data_set.made_from for path in _files(find(name))]
+    return [path.read_text(encoding="utf-8") for path in files]
+
+
+def _files(data_set: DataSet) -> list[Path]:
+    module = data_set.load()
     file = Path(module.__file__)
-    files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
-    others = [text for other in getattr(module, "MADE_FROM", ()) for text in _source(other)]
-    return [path.read_text(encoding="utf-8") for path in files] + others
+    return sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
 
 
 def make(data_set: DataSet, target: Path, settings: dict) -> Path:
-    """Make a data set beside its place and move it there whole, with its label.
+    """Make a data set beside its target and move it there when it is complete, with its label.
 
-    Raises BadInput where it cannot be written.
+    Raises BadInput if it cannot be written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +77,12 @@ def make(data_set: DataSet, target: Path, settings: dict) -> Path:
             data_set.load().make(made, **settings)
             label = {"generated": True, "data set": data_set.name, "settings": settings}
             write_text(made / LABEL, json.dumps(label, indent=2) + "\n")
-            # Another process may have been faster: its data are the same.
+            # Another process may have been faster; its data are the same.
             with contextlib.suppress(OSError):
                 os.replace(made, target)
     except OSError as error:
-        mend = "make room and the folder writable, or name another"
-        raise BadInput(f"{target} cannot be written ({error.strerror}): {mend}") from error
+        fix = "free disk space or fix permissions on its folder, or choose another"
+        raise BadInput(f"{target} cannot be written ({error.strerror}): {fix}") from error
     return target
 
 
@@ -82,7 +93,7 @@ def check_settings(data_set: DataSet, settings: dict) -> None:
     for name in settings:
         if name not in allowed:
             raise BadInput(
-                f"data set '{data_set.name}' has no setting '{name}': there are "
+                f"data set '{data_set.name}' has no setting '{name}': choose from "
                 f"{', '.join(allowed)}"
             )
 

@@ -1,10 +1,10 @@
-"""The data sets that medlab knows: who makes the stand-in, and where the real one comes from."""
+"""The data sets that medlab knows: the package of each, and where the real one comes from."""
 
 import difflib
 import importlib
 from dataclasses import dataclass
-from types import ModuleType
 
+from medlab.datasets.protocol import DataSetModule
 from medlab.errors import BadInput
 
 
@@ -14,8 +14,8 @@ class File:
 
     name: str  # its path in the folder; of an archive that is unpacked, only the file's name
     url: str
-    checksum: str = ""  # "sha256:..." or "md5:...", as its owner gives it; "" if nobody does
-    unpack: bool = False  # a .zip or .tar whose content belongs into the folder
+    checksum: str = ""  # "sha256:..." or "md5:...", as its owner publishes it; "" if unknown
+    unpack: bool = False  # a .zip or .tar whose content belongs in the folder
     megabytes: float = 0  # about; 0 if not known
 
 
@@ -28,28 +28,29 @@ class Real:
 
     title: str
     licence: str
-    terms: str  # what its owner asks of a user, in one line
+    terms: str  # what its owner asks of users, in one line
     page: str  # address of the owner's page
-    how: str  # in one line, for a person: what to download and where to put it
+    how: str  # in one line: what to download and where to put it
     files: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set by name, with the module that makes, reads and verifies it."""
+    """A data set by name, with the package that makes, reads and verifies it."""
 
     name: str
     title: str
-    module: str  # has make(out, *, seed, ...) and verify(folder) -> list of faults
+    module: str  # a DataSetModule
     real: Real
+    made_from: tuple[str, ...] = ()  # names of data sets whose stand-in this one is made from
 
     @property
     def card(self) -> str:
-        """Where its data card stands in the repository."""
+        """The path of its data card in the repository."""
         return f"datasets/{self.name}.md"
 
-    def load(self) -> ModuleType:
-        """Import the module, which may be heavy."""
+    def load(self) -> DataSetModule:
+        """Import the package, which may be slow."""
         return importlib.import_module(self.module)
 
 
@@ -82,6 +83,7 @@ DATA_SETS: tuple[DataSet, ...] = (
         name="pneumonia-mnist",
         title="Chest radiographs of 28 x 28 pixels, with and without pneumonia",
         module="medlab.datasets.pneumonia_mnist",
+        made_from=("chest-xray",),
         real=Real(
             title="PneumoniaMNIST (MedMNIST v2; Yang and others 2023)",
             licence="CC BY 4.0",
@@ -124,7 +126,7 @@ DATA_SETS: tuple[DataSet, ...] = (
     ),
     DataSet(
         name="ecg",
-        title="Heart signals of two leads, every beat named",
+        title="Heart signals of two leads, every beat labelled",
         module="medlab.datasets.ecg",
         real=Real(
             title="MIT-BIH Arrhythmia Database, version 1.0.0 (Moody and Mark 2001)",
@@ -138,11 +140,11 @@ DATA_SETS: tuple[DataSet, ...] = (
 
 
 def find(name: str) -> DataSet:
-    """Return the data set of this name; raise BadInput naming those there are."""
+    """Return the data set of this name; raise BadInput with the nearest name, or all names."""
     for data_set in DATA_SETS:
         if data_set.name == name:
             return data_set
     names = [data_set.name for data_set in DATA_SETS]
     near = difflib.get_close_matches(name, names, n=1)
-    mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-    raise BadInput(f"there is no data set '{name}': {mend}")
+    fix = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    raise BadInput(f"no data set '{name}': {fix}")

@@ -1,4 +1,4 @@
-"""Settings of a maker as a person types them: `patients=12`, read by the maker's signature."""
+"""Settings of a maker as typed on a command line, such as `patients=12`."""
 
 import ast
 import inspect
@@ -17,10 +17,10 @@ KINDS = {
 
 
 def parse(data_set: DataSet, words: list[str]) -> dict:
-    """Return the settings that words such as `patients=12` give, each of its default's type.
+    """Return the settings in words such as `patients=12`, each of the type of its default.
 
-    Raises BadInput for a word without '=', a setting given twice or not known, a value of another
-    type.
+    Raises BadInput for a word without '=', a setting that is unknown or set twice, and a value of
+    another type.
     """
     settings = {}
     for word in words:
@@ -29,7 +29,7 @@ def parse(data_set: DataSet, words: list[str]) -> dict:
         if not equals or not name:
             raise BadInput(f"--set {word}: write it as name=value")
         if name in settings:
-            raise BadInput(f"--set {word}: '{name}' is set twice, give it once")
+            raise BadInput(f"--set {word}: '{name}' is set twice, set it once")
         settings[name] = value.strip()
     check_settings(data_set, settings)
     known = inspect.signature(data_set.load().make).parameters
@@ -37,11 +37,11 @@ def parse(data_set: DataSet, words: list[str]) -> dict:
 
 
 def _value(name: str, value: str, default):
-    """Return a value of the default's type; without a default, whatever Python reads in it."""
+    """Return a value of the default's type; without a default, the Python literal or the text."""
     try:
         return _read(value, type(default))
     except (ValueError, SyntaxError, KeyError):
-        raise BadInput(f"--set {name}={value}: {KINDS[type(default)]} is expected") from None
+        raise BadInput(f"--set {name}={value}: expected {KINDS[type(default)]}") from None
 
 
 def _read(value: str, kind: type):

@@ -1,4 +1,4 @@
 """Small pretrained networks that units start from, and the device that they train on.
 
-No training loop and no metric that a unit asks for.
+Not a training loop, and not a metric that a unit asks learners to write.
 """

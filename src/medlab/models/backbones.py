@@ -46,7 +46,7 @@ class NarrowResNet18(nn.Module):
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """Return two basic blocks, the first of which may halve the picture."""
+    """Return two basic blocks, the first of which may halve the image."""
     shortcut = None
     if stride != 1 or inputs != outputs:
         convolution = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
@@ -71,11 +71,11 @@ def chest_resnet18(pretrained: bool = True) -> NarrowResNet18:
 
 
 def _shipped_weights() -> dict[str, torch.Tensor]:
-    """Return the shipped weights as float32, after a look at the file's SHA-256."""
+    """Return the shipped weights as float32, after a check of the SHA-256 of the file."""
     content = WEIGHTS.read_bytes() if WEIGHTS.is_file() else b""
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise BadInput(
-            f"{WEIGHTS} is not the file that medlab ships: install medlab again, or make it with "
+            f"{WEIGHTS} is not the file that medlab ships: reinstall medlab, or make it with "
             "tools/pretrain_chest_xray.py"
         )
     halves = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -1,7 +1,7 @@
 """What a detector makes of a radiograph: blur, noise, tone curve and stored whole numbers.
 
-Four scanners, all chosen. A, B and C are those of the training hospital; B stores its pictures as
-MONOCHROME1. D is the one that nobody trained on: blurred, noisy, with another tone curve.
+Four scanners, all chosen. A, B and C are those of the training hospital; B stores its images as
+MONOCHROME1. D is in no training set: blurred, noisy, with another tone curve.
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def _marker(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def grey(stored: Stored) -> np.ndarray:
-    """Return the picture as a screen shows it: uint8, dense tissue bright."""
+    """Return the image as a screen shows it: uint8, dense tissue bright."""
     low = stored.centre - 0.5 - (stored.width - 1) / 2
     shown = np.clip((stored.values - low) / (stored.width - 1), 0, 1)
     return np.round(255 * (1 - shown if stored.scanner.inverted else shown)).astype(np.uint8)
@@ -91,7 +91,7 @@ def write_dicom(path: Path, stored: Stored, patient: str, scanner: str) -> None:
     meta.MediaStorageSOPInstanceUID = _uid("image", path.name)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    _say_what_it_is(ds, path, patient, scanner)
+    _put_tags(ds, path, patient, scanner)
     _put_pixels(ds, stored)
     ds.save_as(path, enforce_file_format=True)
 
@@ -100,7 +100,7 @@ def _uid(*names: str) -> str:
     return generate_uid(entropy_srcs=["medlab chest-xray", *names])
 
 
-def _say_what_it_is(ds: FileDataset, path: Path, patient: str, scanner: str) -> None:
+def _put_tags(ds: FileDataset, path: Path, patient: str, scanner: str) -> None:
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID
     ds.StudyInstanceUID, ds.SeriesInstanceUID = _uid("study", path.name), _uid("series", path.name)

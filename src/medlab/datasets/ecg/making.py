@@ -1,18 +1,18 @@
-"""Write generated records in the layout of the MIT-BIH Arrhythmia Database."""
+"""Make generated records in the layout of the MIT-BIH Arrhythmia Database."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import wfdb
 
-from medlab.datasets.ecg import waves
+from medlab.datasets.ecg.layout import LEADS, RATE
 from medlab.datasets.ecg.patients import Patient, draw_patient
-from medlab.datasets.ecg.reading import LEADS, RATE
 from medlab.datasets.ecg.rhythm import Beat, draw_rhythm
+from medlab.datasets.ecg.signals import add_noise, draw_signal
+from medlab.datasets.tables import write_rows
 from medlab.errors import BadInput
 
-FIRST, LAST = 300, 999  # record numbers: no real one is among them
+FIRST, LAST = 300, 999  # record numbers: none of them is a real one's
 GAIN, ZERO, BITS = 200, 1024, 11  # units for one mV, units at 0 mV; as MIT-BIH's converter
 TWO_RECORDS = 8  # every eighth patient has two records, as one of MIT-BIH's 47 has
 NOISY, CLEAN = 3, 0  # subtypes of a `~` annotation: both leads, none
@@ -27,7 +27,7 @@ def make(
     ectopy: float = 1.0,
     noise: float = 1.0,
 ) -> None:
-    """Write a record (of every eighth patient two), RECORDS, and truth/patients.csv.
+    """Write one record of each patient, two of every eighth, RECORDS, and truth/patients.csv.
 
     seconds: of each record. ectopy: how frequent ectopic beats are; 1 is already far more than in
     MIT-BIH. noise: multiplies wander, hum, muscle and electrode noise. Raises BadInput for a
@@ -37,24 +37,25 @@ def make(
     out, rows, number = Path(out), [], FIRST
     for who in range(patients):
         patient = draw_patient(np.random.default_rng([seed, who]), ectopy)
-        for sitting in range(2 if who % TWO_RECORDS == TWO_RECORDS - 1 else 1):
-            rng = np.random.default_rng([seed, who, sitting, 1])
+        for session in range(2 if who % TWO_RECORDS == TWO_RECORDS - 1 else 1):
+            rng = np.random.default_rng([seed, who, session, 1])
             _write(out, str(number), patient, rng, seconds, noise)
             rows.append(_row(number, who, patient))
             number += 1
     names = "".join(f"{row['record']}\n" for row in rows)
     (out / "RECORDS").write_text(names, encoding="ascii", newline="\n")
-    _write_truth(out / "truth", rows)
+    (out / "truth").mkdir()
+    write_rows(out / "truth" / "patients.csv", rows)
 
 
 def _check_settings(patients: int, seconds: float, ectopy: float, noise: float) -> None:
     most = (LAST - FIRST + 1) * TWO_RECORDS // (TWO_RECORDS + 1)
     if not 1 <= patients <= most:
-        raise BadInput(f"ecg: {patients} patients: 1 to {most}")
+        raise BadInput(f"ecg: {patients} patients: expected 1 to {most}")
     if not 5 <= seconds <= 7200:
-        raise BadInput(f"ecg: {seconds:g} seconds: a record lasts from 5 seconds to two hours")
+        raise BadInput(f"ecg: {seconds:g} seconds: expected 5 seconds to two hours")
     if not 0 <= ectopy <= 10 or not 0 <= noise <= 10:
-        raise BadInput(f"ecg: ectopy {ectopy:g} and noise {noise:g}: 0 to 10 each")
+        raise BadInput(f"ecg: ectopy {ectopy:g} and noise {noise:g}: expected 0 to 10 each")
 
 
 def _row(number: int, who: int, patient: Patient) -> dict:
@@ -67,14 +68,6 @@ def _row(number: int, who: int, patient: Patient) -> dict:
         "fibrillates": int(patient.fibrillates),
         "rr_seconds": round(patient.rr, 3),
     }
-
-
-def _write_truth(folder: Path, rows: list[dict]) -> None:
-    folder.mkdir()
-    with (folder / "patients.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _write(out: Path, name: str, patient: Patient, rng, seconds: float, noise: float) -> None:
@@ -121,97 +114,3 @@ def _write_annotations(out: Path, name: str, beats: list[Beat], r_times, bursts)
         aux_note=list(notes),
         write_dir=str(out),
     )
-
-
-# --- from beats to two leads ---
-
-
-def draw_signal(rng, patient: Patient, beats: list[Beat], times) -> tuple[np.ndarray, list[float]]:
-    """Return the clean leads in mV, shape (times, 2), and when each beat's R wave is, s."""
-    signal, r_times = np.zeros((len(times), 2)), []
-    for beat in beats:
-        shape, qrs = _beat_waves(rng, patient, beat)
-        r_times.append(beat.time + waves.r_time(qrs))
-        breath = 1 + 0.05 * np.sin(2 * np.pi * 0.25 * beat.time) + 0.02 * rng.normal()
-        _add(signal, waves.moved(waves.scaled(shape, breath), beat.time), times)
-        if beat.lost_p is not None:
-            _add(signal, waves.moved(patient.p, beat.lost_p), times)
-    if patient.fibrillates:
-        signal += _fibrillation(rng, times)
-    return signal, r_times
-
-
-def _add(signal: np.ndarray, shape: np.ndarray, times: np.ndarray) -> None:
-    start = max(0, int((shape[:, 0] - 4 * shape[:, 1]).min() * RATE))
-    stop = int((shape[:, 0] + 4 * shape[:, 1]).max() * RATE) + 2
-    signal[start:stop] += waves.render(shape, times[start:stop])
-
-
-def _beat_waves(rng, patient: Patient, beat: Beat) -> tuple[np.ndarray, np.ndarray]:
-    """Return all waves of a beat, and its QRS complex alone, about time 0."""
-    faster = np.sqrt(np.clip(beat.before, 0.35, 1.3))
-    own_p = waves.NO_WAVES if patient.fibrillates else patient.p
-    qrs_v, t_v = patient.foci[beat.focus]
-    if beat.symbol in "VE":
-        p, qrs, t = waves.NO_WAVES, qrs_v, t_v
-    elif beat.symbol == "F":
-        share = rng.uniform(0.3, 0.7)  # how much of the ventricles the focus excites
-        p = own_p
-        qrs = np.vstack([waves.scaled(qrs_v, share), waves.scaled(patient.qrs, 1 - share)])
-        t = np.vstack([waves.scaled(t_v, share), waves.scaled(patient.t, 1 - share)])
-    elif beat.symbol == "a":
-        p, qrs, t = waves.ectopic_p(rng), patient.aberrant, patient.t
-    elif beat.symbol in "AJj":
-        p = waves.ectopic_p(rng) if beat.symbol == "A" else waves.retrograde_p(rng)
-        qrs, t = patient.qrs, patient.t
-    else:
-        p, qrs, t = own_p, patient.qrs, patient.t
-    return np.vstack([p, qrs, waves.stretched(t, faster)]), qrs
-
-
-def _fibrillation(rng, times: np.ndarray) -> np.ndarray:
-    """Return the waves of fibrillating atria: no fixed frequency, no fixed height."""
-    speed = rng.uniform(4.5, 7.5) + 0.7 * np.sin(2 * np.pi * times / rng.uniform(2, 6))
-    phase = 2 * np.pi * np.cumsum(speed) / RATE
-    wave = np.sin(phase) + 0.4 * np.sin(2 * phase + 1)
-    swell = 1 + 0.5 * np.sin(2 * np.pi * times / rng.uniform(1.5, 4))
-    return (wave * swell)[:, None] * rng.uniform((0.02, 0.03), (0.08, 0.12))
-
-
-# --- noise ---
-
-
-def add_noise(rng, signal: np.ndarray, times: np.ndarray, noise: float) -> list:
-    """Add wander, hum, muscle and electrode noise in place; return bursts as (start, end) in s."""
-    for lead in range(2):
-        signal[:, lead] += noise * rng.gamma(2, 0.04) * _wander(rng, times)
-        hum = rng.exponential(0.006)  # mV, mains of 60 Hz as in Boston
-        signal[:, lead] += noise * hum * np.sin(2 * np.pi * 60 * times + rng.uniform(0, 6.3))
-        muscle = rng.uniform(0.004, 0.03)
-        signal[:, lead] += noise * muscle * rng.normal(size=len(times))
-    return _electrode_motion(rng, signal, times, noise)
-
-
-def _wander(rng, times: np.ndarray) -> np.ndarray:
-    slow = sum(
-        rng.normal() * np.sin(2 * np.pi * f * times + rng.uniform(0, 6.3))
-        for f in rng.uniform(0.03, 0.25, 4)
-    )
-    breath = np.sin(2 * np.pi * 0.25 * times + rng.uniform(0, 6.3))
-    return slow + rng.uniform(0, 1) * breath
-
-
-def _electrode_motion(rng, signal: np.ndarray, times: np.ndarray, noise: float) -> list:
-    """An electrode that is touched: the baseline jumps and comes back; now and then."""
-    bursts, now = [], rng.exponential(60)
-    while noise > 0 and now < times[-1] - 4:
-        lasts = rng.uniform(0.8, 3)
-        inside = (times >= now) & (times < now + lasts)
-        t = (times[inside] - now)[:, None]
-        height = noise * rng.normal(0, 0.5, 2)
-        jump = height * np.exp(-t / rng.uniform(0.15, 0.5))
-        shake = np.sin(2 * np.pi * rng.uniform(1, 6) * t) * np.sin(np.pi * t / lasts)
-        signal[inside] += jump + 0.5 * height * shake
-        bursts.append((now, now + lasts))
-        now += lasts + 1 + rng.exponential(60)
-    return bursts

@@ -1,4 +1,4 @@
-"""Who is recorded: a patient's own waves, rate, rhythm and ectopic beats."""
+"""Generated patients: their own waves, rate, rhythm and ectopic beats."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from medlab.datasets.ecg import waves
 
 @dataclass(frozen=True)
 class Patient:
-    """What stays the same in all records of one person."""
+    """What is the same in all records of one patient."""
 
     age: int
     sex: str  # F or M
@@ -56,7 +56,7 @@ def _focus(rng) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rates(rng, ectopy: float, fibrillates: bool) -> dict[str, float]:
-    """How likely each event is with a beat. Half of all people have hardly any."""
+    """How likely each event is with a beat. Half of all patients have hardly any."""
     rates = {
         "atrial": 0.08,
         "nodal": 0.015,
@@ -70,6 +70,6 @@ def _rates(rng, ectopy: float, fibrillates: bool) -> dict[str, float]:
         "ventricular escape": 0.003,
     }
     many = {name: rng.gamma(0.8) for name in rates}
-    if fibrillates:  # nobody can call a beat early that has no time at which it is due
+    if fibrillates:  # a beat without a time at which it is due cannot be early
         many |= dict.fromkeys(("atrial", "nodal", "aberrant", "atrial run", "fusion"), 0.0)
     return {name: min(0.25, ectopy * rate * many[name]) for name, rate in rates.items()}

@@ -7,12 +7,9 @@ from pathlib import Path
 import numpy as np
 import wfdb
 
+from medlab.datasets.ecg.layout import BEATS, RATE
 from medlab.errors import BadInput
 
-RATE = 360  # samples a second, in all of MIT-BIH
-LEADS = ("MLII", "V1")  # of most of MIT-BIH's records; others have V2, V4 or V5 second
-# Every symbol that stands for a beat; all others (+ ~ | x ! " and so on) do not.
-BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")
 VALUES_IN_BYTES = {"212": (3, 2), "16": (2, 1), "80": (1, 1)}  # bytes, values in them
 
 
@@ -25,12 +22,12 @@ class Record:
     signal: np.ndarray  # mV, float, (n, leads)
     digital: np.ndarray  # what the converter gave, int16, (n, leads)
     samples: np.ndarray  # where annotations are: index into signal, rising
-    symbols: tuple[str, ...]  # what each of them says; BEATS are beats
+    symbols: tuple[str, ...]  # of each annotation; those in BEATS are beats
     notes: tuple[str, ...]  # of a `+` the new rhythm, such as (AFIB; else mostly ''
     comments: tuple[str, ...]  # of the header
 
     def lead(self, name: str) -> int:
-        """Return the column of a lead. Raises BadInput where the record has no such lead."""
+        """Return the column of a lead; raise BadInput if the record has no such lead."""
         if name not in self.leads:
             raise BadInput(
                 f"record {self.name} has no lead {name}, but {' and '.join(self.leads)}: "
@@ -58,15 +55,15 @@ def record_names(folder: Path) -> list[str]:
 def read_record(folder: Path, name: str, rate: int = RATE) -> Record:
     """Return one record of a folder, whole.
 
-    Raises BadInput, naming file and mend, for a file that is missing, damaged or cut off, another
-    sampling rate, or a signal with gaps.
+    Raises BadInput for a file that is missing, damaged or truncated, another sampling rate, and a
+    signal with gaps.
     """
     stem = Path(folder) / name
     for kind in (".hea", ".atr"):
         if not stem.with_suffix(kind).is_file():
-            raise BadInput(f"{stem}{kind} is not there: {_mend(name, kind)}")
+            raise BadInput(f"{stem}{kind} not found: {_fix(name, kind)}")
     if not stem.with_suffix(".atr").read_bytes().endswith(b"\0\0"):  # how annotations end
-        raise BadInput(f"{stem}.atr is cut off or damaged: fetch or make it again")
+        raise BadInput(f"{stem}.atr is truncated or damaged: fetch or make it again")
     header = _try(f"{stem}.hea", wfdb.rdheader, str(stem))
     _check_header(header, stem, rate)
     stored = _try(f"{stem}.dat", wfdb.rdrecord, str(stem), physical=False, return_res=16)
@@ -87,14 +84,14 @@ def read_record(folder: Path, name: str, rate: int = RATE) -> Record:
     return record
 
 
-def _mend(name: str, kind: str) -> str:
+def _fix(name: str, kind: str) -> str:
     if kind == ".atr":
-        return f"without annotations no beat is named; fetch {name}.atr too"
+        return f"beats need annotations; fetch {name}.atr too"
     return f"fetch {name}.hea, {name}.dat and {name}.atr into one folder"
 
 
 def _try(file: str, read, *arguments, **options):
-    """Call one of wfdb's readers; whatever it stumbles over is one line."""
+    """Call one of wfdb's readers; turn whatever it raises into one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # wfdb's use of pandas
@@ -106,10 +103,10 @@ def _try(file: str, read, *arguments, **options):
 
 def _check_header(header, stem: Path, rate: int) -> None:
     if not isinstance(header, wfdb.Record) or not header.n_sig:
-        raise BadInput(f"{stem}.hea names no signal of its own: take one of its segments")
+        raise BadInput(f"{stem}.hea has no signal of its own: take one of its segments")
     if header.fs != rate:
         raise BadInput(
-            f"{stem}.hea: {header.fs:g} samples a second, {rate} are expected: resample it with "
+            f"{stem}.hea: {header.fs:g} samples a second, expected {rate}: resample it with "
             "wfdb.processing.resample_multichan, annotations too"
         )
     for file in dict.fromkeys(header.file_name):
@@ -117,21 +114,19 @@ def _check_header(header, stem: Path, rate: int) -> None:
 
 
 def _check_size(header, path: Path) -> None:
-    """Refuse a signal file that is missing, or holds less than its header says."""
+    """Raise BadInput for a signal file that is missing or shorter than its header says."""
     if not path.is_file():
-        raise BadInput(f"{path} is not there: {_mend(path.stem, '.dat')}")
+        raise BadInput(f"{path} not found: {_fix(path.stem, '.dat')}")
     formats = [f for f, name in zip(header.fmt, header.file_name, strict=True) if name == path.name]
     per, values = VALUES_IN_BYTES.get(formats[0], (0, 1))
     wanted = -(-header.sig_len * len(formats) * per // values)
     there = path.stat().st_size
     if there < wanted:
-        raise BadInput(
-            f"{path} is cut off: it has {there:,} bytes, {wanted:,} are expected: fetch it again"
-        )
+        raise BadInput(f"{path} is truncated: {there:,} bytes, expected {wanted:,}: fetch it again")
 
 
 def _check_content(record: Record, stem: Path, formats: list[str]) -> None:
-    # wfdb's format 212 and 16 mark a sample that is missing by their lowest value.
+    # wfdb's format 212 and 16 mark a missing sample by their lowest value.
     lowest = np.array([{"212": -2048, "16": -32768}.get(f, -32768) for f in formats])
     gaps = np.argwhere(record.digital == lowest)
     if len(gaps):
@@ -141,10 +136,10 @@ def _check_content(record: Record, stem: Path, formats: list[str]) -> None:
             f"{record.leads[lead]}: cut the gap out, or leave the record out"
         )
     if not len(record.beats()[0]):
-        raise BadInput(f"{stem}.atr names no beat: it may be damaged, fetch it again")
+        raise BadInput(f"{stem}.atr has no beats: it may be damaged, fetch it again")
     outside = record.samples[(record.samples < 0) | (record.samples >= len(record.signal))]
     if len(outside):
         raise BadInput(
             f"{stem}.atr: an annotation at sample {outside[0]}, but the signal has "
-            f"{len(record.signal)}: signal and annotations are not of one record, fetch both again"
+            f"{len(record.signal)}: they belong to different records, fetch both again"
         )

@@ -48,7 +48,7 @@ def _interval(rng, patient: Patient, now: float, phase: float) -> float:
 
 
 def _events(rng, patient: Patient):
-    """Yield kinds of beats with their rhythm, without end."""
+    """Yield kinds of beats with their rhythm, forever."""
     usual = "(AFIB" if patient.fibrillates else "(N"
     kinds, rates = list(patient.rates), list(patient.rates.values())
     ordinary = max(0.0, 1 - sum(rates))
@@ -70,7 +70,7 @@ def _timing(rng, patient: Patient, kind: str, due: float) -> tuple[float, float 
     """Return the seconds to this beat, and those from it to the next if they are fixed by it."""
     if kind in ("atrial", "nodal", "aberrant"):
         early = due * (rng.uniform(0.5, 0.65) if kind == "aberrant" else rng.uniform(0.5, 0.78))
-        return max(early, 0.32), due * rng.uniform(0.98, 1.2)  # the sinus node starts anew
+        return max(early, 0.32), due * rng.uniform(0.98, 1.2)  # the sinus node starts again
     if kind == "ventricular":
         early = max(due * rng.uniform(0.45, 0.82), 0.32)
         # The sinus node goes on undisturbed: its next beat is lost, the one after comes in time.

@@ -1,15 +1,16 @@
-"""Look through a folder of records for what would spoil a unit."""
+"""Check a folder of records, generated or real."""
 
 from pathlib import Path
 
 import numpy as np
 
-from medlab.datasets.ecg.reading import RATE, read_record, record_names
+from medlab.datasets.ecg.layout import RATE
+from medlab.datasets.ecg.reading import read_record, record_names
 from medlab.errors import BadInput
 
 
 def verify(folder: Path) -> list[str]:
-    """Return what is wrong with a folder, in words that name file and mend; [] if nothing is."""
+    """Return one line for each fault, naming the file and the fix; [] if there is none."""
     try:
         names = record_names(folder)
     except BadInput as error:
@@ -31,7 +32,7 @@ def _not_listed(folder: Path, names: list[str]) -> list[str]:
         return []
     listed = path.read_text(encoding="utf-8", errors="replace").split()
     missing = sorted(set(listed) - set(names))
-    return [f"{path} names {name}, but {name}.hea is not there: fetch it" for name in missing]
+    return [f"{path} lists {name}, but {name}.hea is missing: fetch it" for name in missing]
 
 
 def _faults(record) -> list[str]:

@@ -1,20 +1,9 @@
-"""Fundus photographs with a grade of diabetic retinopathy and a table of patients, generated.
+"""Fundus photographs graded for diabetic retinopathy, with patients: a stand-in and readers.
 
-The folder has the layout of APTOS 2019: train.csv (id_code, diagnosis) and
-train_images/<id_code>.png. APTOS has no patient table; patients.csv is the stand-in's own.
-What no real set tells stands apart in truth/: severity, quality, lesion counts, lesion masks.
+Not the real set, APTOS 2019 (datasets/fundus.md), whose folders it has; APTOS has no patients.
 """
 
-from medlab.datasets.fundus.making import make
-from medlab.datasets.fundus.patients import (
-    COLUMNS,
-    CUTS,
-    GRADES,
-    NOISE,
-    QUALITY,
-    WEIGHTS,
-    draw_patients,
-)
+from medlab.datasets.fundus.layout import COLUMNS, GRADES
 from medlab.datasets.fundus.reading import (
     field_of_view,
     read_images,
@@ -23,15 +12,11 @@ from medlab.datasets.fundus.reading import (
     read_table,
 )
 from medlab.datasets.fundus.verifying import verify
+from medlab.datasets.lazy import on_first_use
 
 __all__ = [
     "COLUMNS",
-    "CUTS",
     "GRADES",
-    "NOISE",
-    "QUALITY",
-    "WEIGHTS",
-    "draw_patients",
     "field_of_view",
     "make",
     "read_images",
@@ -40,3 +25,5 @@ __all__ = [
     "read_table",
     "verify",
 ]
+
+__getattr__ = on_first_use(__name__, make="making")

@@ -1,9 +1,9 @@
-"""Generated patients: who they are, how ill their retina is, and the grade that follows.
+"""Generated patients: measurements, severity of their retinopathy, and the grade that follows.
 
 Severity is a weighted sum of standardised HbA1c, duration and blood pressure, plus what no table
 knows. The grade is severity cut at four points: what a full examination of the eye would say. A
-photograph shows only a sample of it (see picture.py), and the table only its causes, so that the
-two together know more than either.
+photograph shows only a sample of it (see photograph.py), and the table only its causes, so that
+the two together know more than either.
 
 All constants are chosen, none is an estimate from patients. The order of the three causes, HbA1c
 before duration before blood pressure, is what an explanation has to find.
@@ -12,15 +12,6 @@ before duration before blood pressure, is what an explanation has to find.
 import numpy as np
 import pandas as pd
 
-GRADES = ("no retinopathy", "mild", "moderate", "severe", "proliferative")
-COLUMNS = (
-    "age_years",
-    "sex",
-    "duration_years",
-    "hba1c_percent",
-    "systolic_mmhg",
-    "bmi_kg_m2",
-)
 WEIGHTS = {"hba1c_percent": 0.76, "duration_years": 0.48, "systolic_mmhg": 0.20}
 NOISE = 0.80  # sd of what no table knows
 QUALITY = (2.4, 1.4)  # of a beta distribution; 1 is a sharp, clear photograph

@@ -6,49 +6,37 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from medlab.datasets.fundus.patients import COLUMNS, GRADES
+from medlab.datasets import masks, tables
+from medlab.datasets.fundus.layout import COLUMNS, GRADES, GRADES_FILE, IMAGES, PATIENTS_FILE
 from medlab.errors import BadInput
-
-GRADES_FILE, PATIENTS_FILE, IMAGES = "train.csv", "patients.csv", "train_images"
 
 
 def read_table(folder: Path) -> pd.DataFrame:
     """Return one row per photograph: id_code, path (relative), diagnosis 0 to 4, and patient data.
 
-    The patients' columns are there if folder/patients.csv is: APTOS has none. Raises BadInput,
-    naming file and mend, for a missing file or column, a grade out of range, an id twice, or a row
-    without its photograph or its patient.
+    The patients' columns come from folder/patients.csv, if it exists: APTOS has none. Raises
+    BadInput for a missing file or column, a grade out of range, a duplicate id, and a row without
+    its photograph or its patient.
     """
     folder = Path(folder)
-    table = _read_csv(folder / GRADES_FILE, ("id_code", "diagnosis"))
+    table = _read_csv(folder / GRADES_FILE, ("diagnosis",))
     _check_grades(table, folder / GRADES_FILE)
     table.insert(1, "path", IMAGES + "/" + table["id_code"] + ".png")
-    there = {path.name for path in (folder / IMAGES).glob("*.png")}
+    present = {path.name for path in (folder / IMAGES).glob("*.png")}
     for name in table["id_code"]:
-        if f"{name}.png" not in there:
+        if f"{name}.png" not in present:
             raise BadInput(
                 f"{folder / GRADES_FILE}: id_code {name} has no photograph: put {name}.png into "
-                f"{folder / IMAGES}, or take out the row"
+                f"{folder / IMAGES}, or delete the row"
             )
     return _with_patients(table, folder / PATIENTS_FILE)
 
 
 def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"id_code": str})
-    except FileNotFoundError:
-        raise BadInput(f"{path} is not there: point to the folder that holds it") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not a table: {error}; fetch or make it again") from None
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise BadInput(
-            f"{path} has no column {', '.join(missing)}: it has {', '.join(table.columns)}; "
-            "add it, or give it its name in the first line"
-        )
+    table = tables.read_table(path, "id_code", columns)
     twice = table["id_code"][table["id_code"].duplicated()]
     if len(twice):
-        raise BadInput(f"{path}: id_code {twice.iloc[0]} stands there twice: keep one row")
+        raise BadInput(f"{path}: duplicate id_code {twice.iloc[0]}: keep one row")
     return table
 
 
@@ -62,7 +50,7 @@ def _check_grades(table: pd.DataFrame, path: Path) -> None:
 def _with_patients(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if not path.is_file():
         return table
-    patients = _read_csv(path, ("id_code", *COLUMNS))
+    patients = _read_csv(path, COLUMNS)
     missing = sorted(set(table["id_code"]) - set(patients["id_code"]))
     if missing:
         raise BadInput(f"{path} has no row for id_code {missing[0]}: add it")
@@ -76,22 +64,22 @@ def _with_patients(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 def read_photograph(path: Path, size: int | None = None) -> np.ndarray:
     """Return a photograph as uint8 RGB, shape (rows, columns, 3).
 
-    With a size, the picture is first cut to its field of view, padded to a square and reduced to
-    (size, size, 3), so that cameras with other margins give comparable pictures. Raises BadInput
-    for a file that is missing, truncated or no picture.
+    With a size, the photograph is first cropped to its field of view, padded to a square and
+    reduced to (size, size, 3), so that cameras with other margins give comparable images. Raises
+    BadInput for a file that is missing, truncated or not an image.
     """
     try:
         with Image.open(path) as stored:
             if size is not None:  # lets JPEG decode at a fraction of its size
                 stored.draft("RGB", (4 * size, 4 * size))
-            picture = stored.convert("RGB")
+            image = stored.convert("RGB")
     except FileNotFoundError:
-        raise BadInput(f"{path} is not there: fetch or make the data again") from None
+        raise BadInput(f"{path} not found: fetch or make the data again") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(
-            f"{path} cannot be read as a picture, it may be cut off ({error}): fetch it again"
+            f"{path} cannot be read as an image, it may be truncated ({error}): fetch it again"
         ) from None
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     return pixels if size is None else _square(pixels, size, Path(path))
 
 
@@ -100,7 +88,7 @@ def field_of_view(pixels: np.ndarray) -> tuple[slice, slice]:
 
     The field is where red exceeds a fifth of its 99th percentile, in more than one pixel out of
     fifty of the row or column, so that single bright pixels in the surround do not count. Raises
-    ValueError for a picture without any.
+    ValueError for an image without any.
     """
     red = pixels[..., 0].astype(np.float32)
     bright = red > max(0.2 * np.percentile(red, 99), 4)
@@ -108,7 +96,7 @@ def field_of_view(pixels: np.ndarray) -> tuple[slice, slice]:
     for axis in (1, 0):
         found = np.flatnonzero(bright.mean(axis=axis) > 0.02)
         if not len(found):
-            raise ValueError("no field of view: the picture is dark")
+            raise ValueError("no field of view: the image is dark")
         spans.append(slice(int(found[0]), int(found[-1]) + 1))
     return spans[0], spans[1]
 
@@ -117,7 +105,7 @@ def _square(pixels: np.ndarray, size: int, path: Path) -> np.ndarray:
     try:
         cut = pixels[field_of_view(pixels)]
     except ValueError as error:
-        raise BadInput(f"{path}: {error}; take its row out of {GRADES_FILE}") from None
+        raise BadInput(f"{path}: {error}; delete its row in {GRADES_FILE}") from None
     side = max(cut.shape[:2])
     top, left = ((side - length) // 2 for length in cut.shape[:2])
     square = np.zeros((side, side, 3), np.uint8)
@@ -128,26 +116,22 @@ def _square(pixels: np.ndarray, size: int, path: Path) -> np.ndarray:
 def read_images(folder: Path, table: pd.DataFrame, size: int | None = None) -> np.ndarray:
     """Return the photographs of a table's rows as uint8, shape (rows, height, width, 3).
 
-    Without a size all must have one shape; raises BadInput naming the first that differs.
+    Without a size all must have one shape; raises BadInput for the first that differs.
     """
-    pictures = []
+    photographs = []
     for path in table["path"]:
-        pictures.append(read_photograph(Path(folder) / path, size))
-        if pictures[-1].shape != pictures[0].shape:
+        photographs.append(read_photograph(Path(folder) / path, size))
+        if photographs[-1].shape != photographs[0].shape:
             raise BadInput(
-                f"{Path(folder) / path} has shape {pictures[-1].shape}, the first one "
-                f"{pictures[0].shape}: give a size to read_images"
+                f"{Path(folder) / path} has shape {photographs[-1].shape}, the first one "
+                f"{photographs[0].shape}: pass a size to read_images"
             )
-    return np.stack(pictures)
+    return np.stack(photographs)
 
 
 def read_mask(folder: Path, id_code: str) -> np.ndarray:
-    """Return where a generated photograph has lesions, bool of shape (rows, columns).
+    """Read where a generated photograph has lesions, bool of shape (rows, columns).
 
-    Raises BadInput where there is no mask: real photographs have none.
+    Raises BadInput if there is no mask: real photographs have none.
     """
-    path = Path(folder) / "truth" / "masks" / f"{id_code}.png"
-    if not path.is_file():
-        raise BadInput(f"{path} is not there: only generated photographs have a lesion mask")
-    with Image.open(path) as stored:
-        return np.asarray(stored.convert("L")) > 0
+    return masks.read_mask(folder, id_code, "generated photographs")

@@ -1,34 +1,35 @@
-"""Say what is wrong with a folder of fundus photographs."""
+"""Check a folder of fundus photographs, generated or real."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from medlab.datasets.fundus.reading import IMAGES, field_of_view, read_photograph, read_table
+from medlab.datasets.fundus.layout import GRADES_FILE, IMAGES
+from medlab.datasets.fundus.reading import field_of_view, read_photograph, read_table
 from medlab.errors import BadInput
 
 
 def verify(folder: Path) -> list[str]:
-    """Return what is wrong, one line for each fault with file and mend; empty if nothing is."""
+    """Return one line for each fault, naming the file and the fix; [] if there is none."""
     folder = Path(folder)
     try:
         table = read_table(folder)
     except BadInput as error:
         return [str(error)]
-    return [*_strays(folder, table), *_pictures(folder, table)]
+    return [*_strays(folder, table), *_unreadable(folder, table)]
 
 
 def _strays(folder: Path, table: pd.DataFrame) -> list[str]:
     known = set(table["path"])
     names = sorted(f"{IMAGES}/{path.name}" for path in (folder / IMAGES).glob("*.png"))
     return [
-        f"{folder / name} has no row in train.csv: add its grade, or take the file out"
+        f"{folder / name} has no row in {GRADES_FILE}: add its grade, or remove the file"
         for name in names
         if name not in known
     ]
 
 
-def _pictures(folder: Path, table: pd.DataFrame) -> list[str]:
+def _unreadable(folder: Path, table: pd.DataFrame) -> list[str]:
     faults = []
     for path in table["path"]:
         try:
@@ -36,5 +37,5 @@ def _pictures(folder: Path, table: pd.DataFrame) -> list[str]:
         except BadInput as error:
             faults.append(str(error))
         except ValueError as error:
-            faults.append(f"{folder / path}: {error}; take its row out of train.csv")
+            faults.append(f"{folder / path}: {error}; delete its row in {GRADES_FILE}")
     return faults

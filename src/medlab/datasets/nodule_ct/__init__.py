@@ -1,16 +1,12 @@
-"""Lung nodules in CT: a stand-in for LUNA16, and readers for both.
+"""Chest CT with lung nodules and candidates: a generated stand-in, and readers for both sets.
 
-On disk both lie in `subset0` to `subset9`, each with `<seriesuid>.mhd` and `.raw`, and two tables:
-`annotations.csv` (seriesuid, coordX, coordY, coordZ, diameter_mm) and `candidates_V2.csv`
-(seriesuid, coordX, coordY, coordZ, class). Coordinates are world millimetres in LPS: x to the
-patient's left, y to the back, z to the head. datasets/nodule-ct.md has the equations.
+Not the real set, LUNA16 (datasets/nodule-ct.md), whose folders, tables and coordinates it has:
+world millimetres in LPS, x to the patient's left, y to the back, z to the head.
 """
 
-from medlab.datasets.nodule_ct.lung import KINDS
-from medlab.datasets.nodule_ct.making import make
+from medlab.datasets.lazy import on_first_use
+from medlab.datasets.nodule_ct.layout import SUBSETS
 from medlab.datasets.nodule_ct.reading import (
-    SUBSETS,
-    Volume,
     find_series,
     read_annotations,
     read_candidates,
@@ -18,9 +14,9 @@ from medlab.datasets.nodule_ct.reading import (
     read_volume,
 )
 from medlab.datasets.nodule_ct.verifying import verify
+from medlab.imaging.metaimage import Volume
 
 __all__ = [
-    "KINDS",
     "SUBSETS",
     "Volume",
     "find_series",
@@ -31,3 +27,5 @@ __all__ = [
     "read_volume",
     "verify",
 ]
+
+__getattr__ = on_first_use(__name__, make="making")

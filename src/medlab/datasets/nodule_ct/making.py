@@ -1,4 +1,4 @@
-"""Make the stand-in: blocks of lung through a CT scanner, on disk as LUNA16 lies."""
+"""Make generated blocks of lung, as a CT scanner shows them, in the layout of LUNA16."""
 
 from pathlib import Path
 
@@ -7,12 +7,14 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import ndimage
 
-from medlab.datasets.nodule_ct.lung import Block, Grid, Nodule, paint_block
+from medlab.datasets.nodule_ct.block import Block, paint_block
+from medlab.datasets.nodule_ct.layout import ANNOTATIONS, CANDIDATES, SUBSETS, XYZ
+from medlab.datasets.nodule_ct.nodules import Nodule
+from medlab.datasets.nodule_ct.shapes import Grid
 from medlab.errors import BadInput
+from medlab.imaging.hounsfield import to_stored
 
-SUBSETS = 10
 COUNTS = (64, 64, 40)  # voxels x, y, z of every block
-XYZ = ["coordX", "coordY", "coordZ"]
 # Shares of what the negative candidates are; each kind that runs out is made up by the others.
 DECOYS = {"vessel": 0.44, "fork": 0.24, "wall": 0.12, "bronchus": 0.08, "scar": 0.04, "lung": 0.08}
 APART = 9.0  # mm between a nodule's edge and the nearest negative candidate
@@ -28,18 +30,18 @@ def make(
     strength: float = 1.0,
     noise: float = 1.0,
 ) -> None:
-    """Write scans, annotations and candidates in the layout of LUNA16, and truth/ about them.
+    """Write scans, annotations and candidates in the layout of LUNA16, and more in truth/.
 
     scans: blocks of lung, one of each patient, scan i in subset i % 10. candidates: of each scan.
     prevalence: share of nodules among candidates, exact in every subset. strength: of a nodule's
-    contrast, 1 is full. noise: 1 is usual. Raises BadInput where scans is no multiple of 10, or
-    where prevalence gives no whole number of nodules, or none, in a subset.
+    contrast, 1 is full. noise: 1 is usual. Raises BadInput if scans is not a
+    multiple of 10, or if prevalence does not give at least one whole nodule in each subset.
     """
     counts = _nodules_per_scan(seed, scans, candidates, prevalence)
     for subset in range(SUBSETS):
         Path(out, f"subset{subset}").mkdir(parents=True, exist_ok=True)
     Path(out, "truth").mkdir(exist_ok=True)
-    tables = {"annotations": [], "candidates_V2": [], "truth/nodules": [], "truth/candidates": []}
+    tables = {ANNOTATIONS: [], CANDIDATES: [], "truth/nodules.csv": [], "truth/candidates.csv": []}
     for number, nodules in enumerate(counts):
         rng = np.random.default_rng([seed, number])
         uid = f"2.25.{rng.integers(10**17, 10**18)}"
@@ -52,14 +54,14 @@ def make(
             tables[name] += rows
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(
-            Path(out, f"{name}.csv"), index=False, float_format="%.4f", lineterminator="\n"
+            Path(out, name), index=False, float_format="%.4f", lineterminator="\n"
         )
 
 
 def _nodules_per_scan(seed: int, scans: int, candidates: int, prevalence: float) -> np.ndarray:
     """Return how many nodules each scan has; every subset has the same number."""
     if scans < SUBSETS or scans % SUBSETS:
-        raise BadInput(f"nodule-ct: {scans} scans: give a multiple of {SUBSETS}, as many subsets")
+        raise BadInput(f"nodule-ct: {scans} scans: expected a multiple of {SUBSETS}")
     each = scans // SUBSETS
     wanted = prevalence * candidates * each
     if round(wanted) < 1 or abs(wanted - round(wanted)) > 1e-6:
@@ -73,7 +75,7 @@ def _nodules_per_scan(seed: int, scans: int, candidates: int, prevalence: float)
         of_subset = np.arange(subset, scans, SUBSETS)
         np.add.at(counts, rng.permutation(np.resize(of_subset, 3 * each))[: round(wanted)], 1)
     if counts.max() > candidates // 2 or counts.sum() < round(wanted) * SUBSETS:
-        raise BadInput(f"nodule-ct: prevalence {prevalence} is too high: 0.02 to 0.03 is meant")
+        raise BadInput(f"nodule-ct: prevalence {prevalence} is too high: use 0.02 to 0.03")
     return counts
 
 
@@ -94,9 +96,7 @@ def scanned(rng, grid: Grid, hu: np.ndarray, noise: float) -> np.ndarray:
         rng.normal(size=hu.shape).astype(np.float32), (0.2, width, width)
     )
     hu += grain * (noise * sd / grain.std())
-    if not np.isfinite(hu).all():
-        raise ArithmeticError("nodule-ct: a generated block is not finite")
-    return np.clip(np.round(hu), -1024, 3071).astype(np.int16)
+    return to_stored(hu)
 
 
 def _save(path: Path, rng, grid: Grid, hu: np.ndarray, corner: np.ndarray) -> None:
@@ -114,15 +114,15 @@ def _rows(rng, uid: str, corner, block: Block, candidates: int) -> dict[str, lis
     """Return the rows that one scan adds to each table; candidates lie within 1 mm or so."""
     annotations = [_at(uid, corner + n.centre, diameter_mm=n.diameter) for n in block.nodules]
     about = [_about(uid, corner, n) for n in block.nodules]
-    named = [("nodule", n.centre) for n in block.nodules]
-    named += _negatives(rng, block, candidates - len(named))
-    named = [named[i] for i in rng.permutation(len(named))]
-    places = [(name, corner + place + rng.normal(0, 0.5, 3)) for name, place in named]
+    labelled = [("nodule", n.centre) for n in block.nodules]
+    labelled += _negatives(rng, block, candidates - len(labelled))
+    labelled = [labelled[i] for i in rng.permutation(len(labelled))]
+    places = [(name, corner + place + rng.normal(0, 0.5, 3)) for name, place in labelled]
     return {
-        "annotations": annotations,
-        "candidates_V2": [_at(uid, p, **{"class": int(n == "nodule")}) for n, p in places],
-        "truth/nodules": about,
-        "truth/candidates": [_at(uid, place, what=name) for name, place in places],
+        ANNOTATIONS: annotations,
+        CANDIDATES: [_at(uid, p, **{"class": int(n == "nodule")}) for n, p in places],
+        "truth/nodules.csv": about,
+        "truth/candidates.csv": [_at(uid, place, what=name) for name, place in places],
     }
 
 
@@ -143,7 +143,7 @@ def _about(uid: str, corner, nodule: Nodule) -> dict:
 
 
 def _negatives(rng, block: Block, count: int) -> list[tuple[str, np.ndarray]]:
-    """Return so many decoys, none near a nodule, each kind with its share as far as it goes."""
+    """Return count decoys, none near a nodule, each kind with its share as far as possible."""
     left = [
         (name, place)
         for name, place in block.decoys
@@ -155,6 +155,6 @@ def _negatives(rng, block: Block, count: int) -> list[tuple[str, np.ndarray]]:
         chosen += [item for item in left if item[0] == name][: round(share * count)]
     taken = {id(item) for item in chosen}
     chosen += [item for item in left if id(item) not in taken]
-    while len(chosen) < count:  # a block of little lung: the same decoys, jittered anew
+    while len(chosen) < count:  # a block of little lung: the same decoys, jittered again
         chosen += chosen[: count - len(chosen)]
     return chosen[:count]

@@ -1,44 +1,25 @@
-"""Read LUNA16 or its stand-in: series, annotations, candidates, volumes, patches."""
+"""Read LUNA16 or its stand-in: series, annotations, candidates, patches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 from scipy import ndimage
 
-from medlab.datasets.nodule_ct.making import SUBSETS, XYZ
+from medlab.datasets.nodule_ct.layout import ANNOTATIONS, CANDIDATES, SUBSETS, XYZ
+from medlab.datasets.tables import read_table
 from medlab.errors import BadInput
-
-ANNOTATIONS, CANDIDATES = "annotations.csv", "candidates_V2.csv"
-AIR = -1000  # HU, of what a scan does not show
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A scan: float32 Hounsfield values (z, y, x), and where it lies in LPS.
-
-    spacing, origin: mm, in the order x, y, z. direction: 3 x 3, columns are the axes x, y, z.
-    """
-
-    hu: np.ndarray
-    spacing: np.ndarray
-    origin: np.ndarray
-    direction: np.ndarray
-
-    def indices(self, points: np.ndarray) -> np.ndarray:
-        """Return where world points (n, 3) in mm lie, in voxels z, y, x."""
-        steps = np.linalg.solve(self.direction, (np.asarray(points) - self.origin).T).T
-        return (steps / self.spacing)[:, ::-1]
+from medlab.imaging.hounsfield import AIR
+from medlab.imaging.metaimage import Volume
+from medlab.imaging.metaimage import read_metaimage as read_volume
 
 
 def find_series(folder: Path, subsets: Sequence[int] | None = None) -> dict[str, tuple[int, Path]]:
     """Return subset and .mhd file of each series, by its uid.
 
-    subsets: numbers 0 to 9; all that are there where None. Raises BadInput, naming file and mend,
-    where there is no subset, a subset without a series, or one series in two subsets.
+    subsets: numbers 0 to 9; None for all in the folder. Raises BadInput for a missing subset, a
+    subset without a series, and a series in two subsets.
     """
     folder = Path(folder)
     wanted = range(SUBSETS) if subsets is None else subsets
@@ -46,7 +27,7 @@ def find_series(folder: Path, subsets: Sequence[int] | None = None) -> dict[str,
     missing = [n for n in wanted if n not in there]
     if not there or (subsets is not None and missing):
         name = f"subset{(missing or [0])[0]}"
-        raise BadInput(f"{folder}: no folder {name}: unpack {name}.zip here, or name another")
+        raise BadInput(f"{folder}: no folder {name}: unpack {name}.zip here, or choose another")
     found = {}
     for number in there:
         files = sorted((folder / f"subset{number}").glob("*.mhd"))
@@ -65,8 +46,8 @@ def find_series(folder: Path, subsets: Sequence[int] | None = None) -> dict[str,
 def read_annotations(folder: Path, subsets: Sequence[int] | None = None) -> pd.DataFrame:
     """Return the nodules: seriesuid, subset, coordX, coordY, coordZ in mm (LPS), diameter_mm.
 
-    subsets: only nodules of these; every row's series must be there where None. Raises BadInput,
-    naming file and mend, for a missing file, column or series, a gap or no number, no diameter.
+    subsets: only nodules of these; None for all, and then every row's series must exist. Raises
+    BadInput for a missing file, column, series, number or diameter.
     """
     path = Path(folder, ANNOTATIONS)
     table = _table(path, (*XYZ, "diameter_mm"))
@@ -85,32 +66,19 @@ def read_candidates(folder: Path, subsets: Sequence[int] | None = None) -> pd.Da
     table = _table(path, (*XYZ, "class"))
     bad = table.index[~table["class"].isin([0, 1])]
     if len(bad):
-        said = f"{table['class'][bad[0]]:g}"
-        raise BadInput(f"{path}: line {bad[0] + 2}: class {said}: write 1 for a nodule, else 0")
+        found = f"{table['class'][bad[0]]:g}"
+        raise BadInput(f"{path}: line {bad[0] + 2}: class {found}: write 1 for a nodule, else 0")
     table["class"] = table["class"].astype(int)
     return _with_subset(path, table, Path(folder), subsets)
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"seriesuid": str})
-    except FileNotFoundError:
-        raise BadInput(f"{path} is not there: point to the folder that holds it") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not a table ({error}): fetch or make it again") from None
-    wanted = ("seriesuid", *columns)
-    missing = [name for name in wanted if name not in table.columns]
-    if missing:
-        raise BadInput(
-            f"{path} has no column {', '.join(missing)}: it has {', '.join(table.columns)}; add "
-            f"it, or give it its name in the first line"
-        )
-    table = table[list(wanted)]
+    table = read_table(path, "seriesuid", columns)[["seriesuid", *columns]]
     for name in columns:
         table[name] = pd.to_numeric(table[name], errors="coerce")
         bad = table.index[~np.isfinite(table[name])]
         if len(bad):
-            raise BadInput(f"{path}: line {bad[0] + 2}: {name} is no number: fill it in")
+            raise BadInput(f"{path}: line {bad[0] + 2}: {name} is not a number: fill it in")
     return table
 
 
@@ -121,74 +89,11 @@ def _with_subset(path: Path, table: pd.DataFrame, folder: Path, subsets) -> pd.D
         lost = table.index[~here][0]
         raise BadInput(
             f"{path}: line {lost + 2}: series {table['seriesuid'][lost]} has no .mhd file in "
-            f"{folder}: unpack the subset that holds it, or name the subsets that you have"
+            f"{folder}: unpack the subset that holds it, or list the subsets that you have"
         )
     table = table[here].reset_index(drop=True)
     table.insert(1, "subset", [found[uid][0] for uid in table["seriesuid"]])
     return table
-
-
-def read_volume(path: Path) -> Volume:
-    """Read a scan from its .mhd file.
-
-    Raises BadInput, naming file and mend, for a missing or truncated file, a header without
-    spacing, anything but three axes, and values that are not finite.
-    """
-    path = Path(path)
-    header = _header(path)
-    _check_raw(path, header)
-    try:
-        image = sitk.ReadImage(str(path), sitk.sitkFloat32)
-    except RuntimeError:  # what ITK says is pages long, and names no mend
-        raise BadInput(f"{path}: is no MetaImage that can be read: fetch it again") from None
-    if image.GetDimension() != 3:
-        raise BadInput(f"{path}: {image.GetDimension()} axes: a scan has three; split it")
-    hu = sitk.GetArrayFromImage(image)
-    bad = int((~np.isfinite(hu)).sum())
-    if bad:
-        raise BadInput(f"{path}: {bad} voxels are NaN or infinite: write air (-1000) there")
-    spacing, origin = np.array(image.GetSpacing()), np.array(image.GetOrigin())
-    return Volume(hu, spacing, origin, np.array(image.GetDirection()).reshape(3, 3))
-
-
-def _header(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadInput(f"{path} is not there: unpack its subset again") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: is no MetaImage header: fetch it again") from None
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-    header = {name.strip(): value.strip() for name, _, value in pairs}
-    if "ElementSpacing" not in header:  # ITK would take 1 mm for granted
-        raise BadInput(
-            f"{path}: no line ElementSpacing, so nobody knows how large a voxel is: take the file "
-            f"as its owner gives it, or convert the DICOM series again"
-        )
-    return header
-
-
-BYTES = {"MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4,
-         "MET_UINT": 4, "MET_FLOAT": 4, "MET_DOUBLE": 8}  # fmt: skip
-
-
-def _check_raw(path: Path, header: dict[str, str]) -> None:
-    """Raise BadInput where the file with the values is missing or of another size."""
-    raw = path.parent / header.get("ElementDataFile", f"{path.stem}.raw")
-    if not raw.is_file():
-        raise BadInput(f"{raw} is not there, but {path.name} names it: unpack its subset again")
-    width = BYTES.get(header.get("ElementType", ""))
-    if width is None or header.get("CompressedData", "False") == "True":
-        return  # ITK counts these itself
-    try:
-        expected = width * int(np.prod([int(n) for n in header.get("DimSize", "").split()]))
-    except ValueError:
-        raise BadInput(f"{path}: its line DimSize holds no numbers: fetch it again") from None
-    if raw.stat().st_size != expected:
-        raise BadInput(
-            f"{raw}: {raw.stat().st_size} bytes, but {path.name} says {expected}: truncated, or "
-            f"of another scan; fetch it again"
-        )
 
 
 def read_patches(
@@ -197,9 +102,9 @@ def read_patches(
     """Return a cube of int16 Hounsfield values around each row's point, (n, side, side, side).
 
     table: rows with seriesuid, coordX, coordY, coordZ. spacing: mm between voxels, the same along
-    all axes; the cube's axes are z, y, x of LPS, whichever way the file stores them. Values are
+    all axes; the cube's axes are z, y, x of LPS, however the file stores them. Values are
     interpolated linearly and cut to -1000 to 1000; beyond the scan they are its nearest voxel's.
-    Raises BadInput, naming file and mend, for a point outside its scan and a missing series.
+    Raises BadInput for a point outside its scan and a missing series.
     """
     found = find_series(folder)
     patches = np.empty((len(table), side, side, side), np.int16)
@@ -209,7 +114,7 @@ def read_patches(
     uids = table["seriesuid"].to_numpy()
     for uid in dict.fromkeys(uids):
         if uid not in found:
-            raise BadInput(f"{folder}: no file {uid}.mhd in any subset: unpack the one it is in")
+            raise BadInput(f"{folder}: no file {uid}.mhd in any subset: unpack the subset with it")
         rows = np.flatnonzero(uids == uid)
         volume = read_volume(found[uid][1])
         points = table.iloc[rows][XYZ].to_numpy(float)
@@ -221,12 +126,12 @@ def read_patches(
 
 
 def check_inside(path: Path, volume: Volume, points: np.ndarray) -> None:
-    """Raise BadInput naming the first of these points, in mm, that lies outside the volume."""
+    """Raise BadInput for the first of these points, in mm, that is outside the volume."""
     at = volume.indices(points)
     outside = ((at < -0.5) | (at > np.array(volume.hu.shape) - 0.5)).any(axis=1)
     if outside.any():
         point = ", ".join(f"{c:.1f}" for c in points[np.argmax(outside)])
         raise BadInput(
-            f"{path}: the point ({point}) mm lies outside this scan: are the coordinates world mm "
+            f"{path}: the point ({point}) mm is outside this scan: are the coordinates world mm "
             f"in LPS, x first? Correct the table, or take the scan it was made on"
         )

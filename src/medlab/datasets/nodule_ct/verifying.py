@@ -1,8 +1,8 @@
-"""Say what is wrong with a folder in LUNA16's layout."""
+"""Check a folder in LUNA16's layout, generated or real."""
 
 from pathlib import Path
 
-from medlab.datasets.nodule_ct.making import XYZ
+from medlab.datasets.nodule_ct.layout import XYZ
 from medlab.datasets.nodule_ct.reading import (
     check_inside,
     find_series,
@@ -11,10 +11,11 @@ from medlab.datasets.nodule_ct.reading import (
     read_volume,
 )
 from medlab.errors import BadInput
+from medlab.imaging.hounsfield import find_rescale_fault
 
 
 def verify(folder: Path) -> list[str]:
-    """Return what is wrong with a folder, in words that name file and mend; [] if nothing is."""
+    """Return one line for each fault, naming the file and the fix; [] if there is none."""
     faults, tables = [], []
     try:
         series = find_series(folder)
@@ -35,9 +36,7 @@ def verify(folder: Path) -> list[str]:
         except BadInput as error:
             faults.append(str(error))
             continue
-        if volume.hu.min() > -500:
-            faults.append(
-                f"{path}: its lowest value is {volume.hu.min():.0f}, but lung is near -850 HU: "
-                f"apply slope and intercept, or take the file before it was windowed"
-            )
+        fault = find_rescale_fault(volume.hu, -500, "lung is near -850 HU")
+        if fault:
+            faults.append(f"{path}: {fault}")
     return faults

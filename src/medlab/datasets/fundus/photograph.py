@@ -1,7 +1,7 @@
 """Draw fundus photographs: disc, macula, vessels, lesions, then lens, light and sensor.
 
 Lengths are in radii of the field of view; a field of 45 degrees has a radius of 22.5 degrees. All
-constants are chosen so that pictures look plausible at 96 pixels. Shapes are drawn three times as
+constants are chosen so that images look plausible at 96 pixels. Shapes are drawn three times as
 large with Pillow and reduced, which gives them soft edges; colours follow for many at once.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 FINER = 3  # shapes are drawn this many times larger
-FIELD = 0.96  # radius of the field of view, in half picture widths
+FIELD = 0.96  # radius of the field of view, in half image widths
 LESION_RATE = 12.0  # expected microaneurysms in the field when severity has no upper bound
 RED = np.array([0.50, 1.0, 0.85], np.float32)  # blood takes green and blue first
 TONE = np.array([0.74, 0.36, 0.17], np.float32)  # of the retina, red green blue
@@ -68,7 +68,7 @@ def draw_shapes(rng: np.random.Generator, lesions: Lesions, size: int) -> tuple[
     side = rng.choice([-1, 1])  # right or left eye
     disc = np.array([0.60 * side, 0.0]) + rng.normal(0, 0.04, 2)
     fovea = np.array([-0.05 * side, 0.06]) + rng.normal(0, 0.03, 2)
-    drusen = _spots(rng, rng.poisson(2.0), (0.015, 0.035))  # pale, and no sign of this disease
+    drusen = _spots(rng, rng.poisson(2.0), (0.015, 0.035))  # pale, and not a sign of this disease
     blood = np.vstack([lesions.microaneurysms, lesions.haemorrhages])
     layers = [
         _vessels(rng, disc, side, size),
@@ -141,21 +141,21 @@ def _stroke(pen: ImageDraw.ImageDraw, paths: np.ndarray, width: float, size: int
 def develop(
     rng: np.random.Generator, shapes: np.ndarray, places: list[dict], quality: np.ndarray
 ) -> np.ndarray:
-    """Turn shapes into photographs, uint8 of shape (pictures, size, size, 3).
+    """Turn shapes into photographs, uint8 of shape (photographs, size, size, 3).
 
-    shapes: (pictures, 4, size, size). Low quality means blur, haze and noise.
+    shapes: (photographs, 4, size, size). Low quality means blur, haze and noise.
     """
     count, _, size, _ = shapes.shape
     x, y = _grid(size)
     vessels, blood, exudates, drusen = (shapes[:, layer, ..., None] for layer in range(4))
     tone = TONE * np.exp(rng.normal(0, [0.08, 0.12, 0.15], (count, 3))).astype(np.float32)
     light = _light(rng, x, y, count)
-    picture = light[..., None] * tone[:, None, None, :]
-    picture += _glow(places, "disc", x, y, 0.13, 6)[..., None] * np.float32([0.20, 0.30, 0.20])
-    picture *= 1 - 0.40 * _glow(places, "fovea", x, y, 0.20, 2)[..., None]
-    picture *= 1 - np.maximum(0.38 * vessels, 0.63 * blood) * RED
-    picture += (exudates + 0.35 * drusen) * YELLOW
-    return _photographed(rng, picture, x, y, quality)
+    image = light[..., None] * tone[:, None, None, :]
+    image += _glow(places, "disc", x, y, 0.13, 6)[..., None] * np.float32([0.20, 0.30, 0.20])
+    image *= 1 - 0.40 * _glow(places, "fovea", x, y, 0.20, 2)[..., None]
+    image *= 1 - np.maximum(0.38 * vessels, 0.63 * blood) * RED
+    image += (exudates + 0.35 * drusen) * YELLOW
+    return _photographed(rng, image, x, y, quality)
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -181,30 +181,30 @@ def _glow(
 
 def _photographed(
     rng: np.random.Generator,
-    picture: np.ndarray,
+    image: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
     quality: np.ndarray,
 ) -> np.ndarray:
     """Add what lens, media and sensor do, and the black surround."""
     lost = (1 - quality).astype(np.float32)[:, None, None, None]
-    size = picture.shape[1]
-    picture = _blurred(picture, (0.25 + 1.6 * (1 - quality)) * size / 96)
-    picture += 0.45 * lost * (np.float32([0.62, 0.45, 0.30]) - picture)
-    picture += (0.012 + 0.025 * lost) * rng.standard_normal(picture.shape, np.float32)
-    picture *= (x**2 + y**2 <= 1)[None, ..., None]
-    if not np.isfinite(picture).all():
+    size = image.shape[1]
+    image = _blurred(image, (0.25 + 1.6 * (1 - quality)) * size / 96)
+    image += 0.45 * lost * (np.float32([0.62, 0.45, 0.30]) - image)
+    image += (0.012 + 0.025 * lost) * rng.standard_normal(image.shape, np.float32)
+    image *= (x**2 + y**2 <= 1)[None, ..., None]
+    if not np.isfinite(image).all():
         raise AssertionError("a generated photograph has a pixel that is not a number")
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _blurred(picture: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Blur each picture with its own Gaussian, by two products with a band matrix."""
-    size = picture.shape[1]
+def _blurred(image: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Blur each photograph with its own Gaussian, by two products with a band matrix."""
+    size = image.shape[1]
     apart = np.subtract.outer(np.arange(size), np.arange(size)) ** 2
     band = np.exp(-apart / (2 * sigma[:, None, None] ** 2)).astype(np.float32)
     band /= band.sum(axis=2, keepdims=True)
     for _ in range(2):  # down the rows, then, with axes swapped, along the columns
-        blurred = (band @ picture.reshape(len(picture), size, -1)).reshape(picture.shape)
-        picture = blurred.transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(picture)
+        blurred = (band @ image.reshape(len(image), size, -1)).reshape(image.shape)
+        image = blurred.transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(image)
