@@ -54,7 +54,7 @@ def test_no_compiler_at_all_is_one_line_that_says_what_to_install(only):
 
 
 def test_an_unknown_toolchain_is_refused():
-    with pytest.raises(BadInput, match="no toolchain icc: gcc or zig"):
+    with pytest.raises(BadInput, match="no toolchain icc: use gcc or zig"):
         toolchain.find("icc")
 
 
