@@ -175,7 +175,7 @@ def open_earlier(url: str, folder: Path) -> Gradebook:
 
 SCORED_WORDS = [status.value for status in SCORED]
 SCORES = select(GradeRow).where(GradeRow.status.in_(SCORED_WORDS))
-CHECK = "check that it exists, that you may write to it, and that the disk is not full"
+CHECK = "check that it exists and that you may write to it, or free disk space"
 
 
 def _engine(url: str) -> Engine:
