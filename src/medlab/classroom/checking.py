@@ -14,7 +14,8 @@ from medlab.course.audience import learners_notebook
 from medlab.course.cells import DEMONSTRATION
 from medlab.errors import BadInput
 from medlab.sandbox.isolation import Isolation
-from medlab.sandbox.kernel import CellResult, KernelDied, Limits
+from medlab.sandbox.kernel import KernelDied
+from medlab.sandbox.limits import CellResult, Limits
 
 
 @dataclass(frozen=True)

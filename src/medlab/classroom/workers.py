@@ -18,10 +18,10 @@ from medlab.classroom.referee.hidden_tests import number
 from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit
+from medlab.sandbox.allowance import limit_growth
 from medlab.sandbox.fork_client import ForkServerGone
 from medlab.sandbox.isolation import Isolation, isolate
-from medlab.sandbox.kernel import Limits
-from medlab.sandbox.namespaces import limit_growth
+from medlab.sandbox.limits import Limits
 
 LATE_SECONDS = 600  # over a sitting's own limit; then its worker is replaced
 GROWTH_BYTES = 2_000_000_000  # that a worker's memory may grow by; jailed code may send it much

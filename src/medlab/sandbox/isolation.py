@@ -14,11 +14,13 @@ from pathlib import Path
 
 from medlab.errors import BadInput
 from medlab.sandbox import fork_client, namespaces
-from medlab.sandbox.namespaces import HOME, Allowance
+from medlab.sandbox.allowance import Allowance
+from medlab.sandbox.namespaces import HOME
 
 NAMESPACES, BUBBLEWRAP, LIMITS, AUTO = "namespaces", "bubblewrap", "limits", "auto"
 KINDS = (AUTO, NAMESPACES, BUBBLEWRAP, LIMITS)
 PROBE_SECONDS = 20
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "OMP_NUM_THREADS")
 # What each kind leaves open, for the report and for `--jail limits`.
 LEAVES_OPEN = {
     NAMESPACES: "holes in the Linux kernel itself",
@@ -64,9 +66,10 @@ class Isolation:
         return [*watched, *_bubblewrap(sockets, self.allowance, shown), *limited, alone]
 
     def request(self, folder: Path) -> dict:
-        """Return what a warm parent's keeper is told about a kernel."""
+        """Return what a fork server's keeper needs to know about a kernel."""
         work = HOME / "work" if self.kind == NAMESPACES else folder / "work"
         return {
+            "do": "kernel",
             "folder": str(folder),
             "work": str(work),
             "jail": self.kind,
@@ -78,6 +81,15 @@ class Isolation:
     def home(self, folder: Path) -> Path:
         """Return the home folder as the kernel sees it."""
         return folder / "home" if self.kind == LIMITS else HOME / "home"
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Return the few variables that a learner's code gets: none of the grader's secrets."""
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        names = ("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "JUPYTER_DATA_DIR")
+        own = dict.fromkeys(names, str(self.home(folder)))
+        user = {"USER": "learner", "LOGNAME": "learner"}
+        given = dict(self.surroundings.environment)
+        return {"OMP_NUM_THREADS": "1"} | passed_on | own | user | given
 
     def _allowance(self) -> str:
         return json.dumps(self.allowance.as_dict())

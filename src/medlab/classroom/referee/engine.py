@@ -22,7 +22,7 @@ from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.errors import BadInput
 from medlab.sandbox.isolation import AUTO, Isolation, choose, isolate
-from medlab.sandbox.kernel import CellResult, Limits
+from medlab.sandbox.limits import CellResult, Limits
 
 
 @dataclass

@@ -25,7 +25,8 @@ from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import HiddenTest, Unit
 from medlab.files import folder_for_sockets
 from medlab.sandbox.isolation import Isolation
-from medlab.sandbox.kernel import CellResult, Kernel, Limits, out_of_time
+from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.limits import CellResult, Limits, out_of_time
 
 # Called with a cell and None before it runs, and with what came of it after.
 Watch = Callable[[NotebookNode, CellResult | None], None]
