@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medlab.errors import BadInput
 from medlab.sandbox import fork_client, namespaces
 from medlab.sandbox.allowance import Allowance
+from medlab.sandbox.checkpoints import Checkpoints, Start
 from medlab.sandbox.namespaces import HOME
 
 NAMESPACES, BUBBLEWRAP, LIMITS, AUTO = "namespaces", "bubblewrap", "limits", "auto"
@@ -46,10 +47,17 @@ class Isolation:
     allowance: Allowance = field(default_factory=Allowance)
     address: str = ""  # needed for namespaces; elsewhere kernels start cold
     surroundings: Surroundings = field(default_factory=Surroundings)
+    start: Start | None = None  # the checkpoint from which kernels are forked
+    remark: str = ""  # why there is no checkpoint, although one was asked for
 
     def __post_init__(self):
         if (self.kind == NAMESPACES) != bool(self.address):
             raise ValueError("namespaces, and nothing else, need a warm parent's address")
+
+    @property
+    def fork_address(self) -> str:
+        """Where kernels are forked; empty where they start cold."""
+        return self.start.address if self.start else self.address
 
     def command(self, sockets: Path) -> list[str]:
         """Return the command of a cold kernel."""
@@ -76,6 +84,15 @@ class Isolation:
             "allowance": self.allowance.as_dict(),
             "readable": list(self.surroundings.readable),
             "number": int.from_bytes(os.urandom(4), "big"),
+        }
+
+    def checkpoint_request(self) -> dict:
+        """Return what a checkpoint needs to know; it is in namespaces always."""
+        return {
+            "work": str(HOME / "work"),
+            "allowance": self.allowance.as_dict(),
+            "readable": list(self.surroundings.readable),
+            "environment": self.environment(HOME),
         }
 
     def home(self, folder: Path) -> Path:
@@ -134,21 +151,37 @@ def problem_with(kind: str) -> str:
 
 
 def isolate(
-    kind: str, libraries: tuple[str, ...] = (), surroundings: Surroundings | None = None
+    kind: str,
+    libraries: tuple[str, ...] = (),
+    surroundings: Surroundings | None = None,
+    cells: tuple[str, ...] = (),
 ) -> Isolation:
     """Return isolation for kernels that will import these libraries, with a fork server if it can.
 
-    Fork servers live as long as this process; one that died is replaced. Raises BadInput if none
-    can be started.
+    cells are the course's own that every kernel runs first: where a checkpoint can run them once,
+    kernels go on behind them. Fork servers live as long as this process; one that died is
+    replaced. Raises BadInput if none can be started.
     """
     surroundings = surroundings or Surroundings()
     if kind != NAMESPACES:
         return Isolation(kind, surroundings=surroundings)
     try:
         address = _address(surroundings.preloaded, libraries)
-        return Isolation(kind, address=address, surroundings=surroundings)
+        made = Isolation(kind, address=address, surroundings=surroundings)
+        return _behind(made, cells) if cells else made
     except (fork_client.ForkError, OSError) as error:
         raise BadInput(f"no kernel can be forked here: {error}: try --jail bubblewrap") from None
+
+
+def _behind(isolation: Isolation, cells: tuple[str, ...]) -> Isolation:
+    """Return isolation for kernels that go on behind cells, or with a remark why they cannot."""
+    try:
+        start = _checkpoints().start(isolation.address, isolation.checkpoint_request(), cells)
+    except fork_client.ForkServerGone:
+        raise
+    except fork_client.ForkError as error:
+        return replace(isolation, remark=str(error))
+    return replace(isolation, start=start)
 
 
 def _address(preloaded: tuple[str, ...], libraries: tuple[str, ...]) -> str:
@@ -159,6 +192,13 @@ def _address(preloaded: tuple[str, ...], libraries: tuple[str, ...]) -> str:
         if not libraries:
             raise
         return _fork_servers().address(preloaded)
+
+
+@functools.cache
+def _checkpoints() -> Checkpoints:
+    found = Checkpoints()
+    atexit.register(found.stop)
+    return found
 
 
 @functools.cache

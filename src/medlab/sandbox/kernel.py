@@ -56,10 +56,10 @@ class SingleKernelSpec(KernelSpecManager):
         )
 
     def _provisioner(self) -> dict:
-        if not self._isolation.address:
+        if not self._isolation.fork_address:
             return {"provisioner_name": "local-provisioner", "config": {}}
         config = {
-            "address": self._isolation.address,
+            "address": self._isolation.fork_address,
             "request": self._isolation.request(self._folder),
         }
         return {"provisioner_name": "medlab-warm", "config": config}

@@ -118,8 +118,8 @@ def branch_off(shared: Path, own: Path, allowance: Allowance, flags: int = NAMES
     The writable folders are copies of the jail's as they are now. Of the shared folder only own,
     a folder in it, stays in sight.
     """
-    kept = os.open(own, os.O_PATH | os.O_DIRECTORY)
     linux.unshare(flags)
+    kept = os.open(own, os.O_PATH | os.O_DIRECTORY)
     for folder in WRITABLE:
         _renew(folder, shared, allowance)
     shared.mkdir(parents=True, exist_ok=True)  # it may be in one of them

@@ -65,8 +65,12 @@ def run(cell: str) -> tuple[list[dict], str]:
     shell = _shell()
     recorder = shell.displayhook.session
     recorder.messages = []
+    own = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _streams
-    done = shell.run_cell(cell, store_history=True)
+    try:
+        done = shell.run_cell(cell, store_history=True)
+    finally:
+        sys.stdout, sys.stderr = own
     error = done.error_in_exec or done.error_before_exec
     return recorder.messages, f"{type(error).__name__}: {error}" if error else ""
 
