@@ -181,6 +181,11 @@ def _behind(isolation: Isolation, cells: tuple[str, ...]) -> Isolation:
         raise
     except fork_client.ForkError as error:
         return replace(isolation, remark=str(error))
+    return go_on_from(isolation, start)
+
+
+def go_on_from(isolation: Isolation, start: Start) -> Isolation:
+    """Return isolation for kernels that are forked from a checkpoint."""
     return replace(isolation, start=start)
 
 

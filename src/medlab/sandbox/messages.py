@@ -60,6 +60,15 @@ class Inbox:
         return self._client.session.deserialize(parts)
 
 
+def recorded_outputs(messages: list[dict], limit: int) -> list[NotebookNode]:
+    """Return the outputs that a cell's recorded messages stand for, up to a size in bytes."""
+    result = CellResult("ok")
+    collector = OutputCollector(result, limit)
+    for message in messages:
+        collector.take(message)
+    return result.outputs
+
+
 class OutputCollector:
     """The outputs of one cell, up to a size."""
 

@@ -25,7 +25,7 @@ class Recorder(Session):
         made = msg_or_type
         if not isinstance(made, dict):
             made = self.msg(made, content, parent)
-        self.messages.append({"msg_type": made["msg_type"], "content": made["content"]})
+        self.messages.append(_message(made["msg_type"], made["content"]))
         return made
 
 
@@ -45,8 +45,7 @@ class RecordedStream:
         if messages and messages[-1]["content"].get("name") == self.name:
             messages[-1]["content"]["text"] += text
         else:
-            content = {"name": self.name, "text": text}
-            messages.append({"msg_type": "stream", "content": content})
+            messages.append(_message("stream", {"name": self.name, "text": text}))
         return len(text)
 
     def writelines(self, lines) -> None:
@@ -58,6 +57,10 @@ class RecordedStream:
 
     def isatty(self) -> bool:
         return False
+
+
+def _message(kind: str, content: dict) -> dict:
+    return {"header": {"msg_type": kind}, "msg_type": kind, "content": content}
 
 
 def run(cell: str) -> tuple[list[dict], str]:
