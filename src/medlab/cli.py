@@ -219,7 +219,7 @@ def grade(
     from medlab.classroom.opening import open_classroom
     from medlab.classroom.pages.console import print_grades, with_progress
     from medlab.course import find_course, load_syllabus
-    from medlab.sandbox.kernel import Limits
+    from medlab.sandbox.limits import Limits
 
     syllabus = load_syllabus(find_course())
     if unit:

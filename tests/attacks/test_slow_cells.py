@@ -3,7 +3,7 @@
 from hostile import FULL, Attack
 
 from medlab.classroom.workers import LATE_SECONDS
-from medlab.sandbox.kernel import Limits
+from medlab.sandbox.limits import Limits
 
 SLOW = "import time\ntime.sleep(2)"
 SLOW_CALL = "import time\ndef mean(values):\n    time.sleep(2)\n    return 0"

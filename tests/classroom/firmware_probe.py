@@ -13,7 +13,8 @@ from pathlib import Path
 from medlab.classroom.referee.proxy import LearnerProxy
 from medlab.classroom.surroundings import surroundings
 from medlab.sandbox.isolation import choose, isolate
-from medlab.sandbox.kernel import Kernel, Limits
+from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.limits import Limits
 
 BUILD = """
 import os, resource

@@ -63,7 +63,7 @@ def test_a_machine_that_starts_no_kernel_is_one_line(
     def refuse(*_):
         raise KernelDied("the kernel did not start")
 
-    monkeypatch.setattr(checking, "seat", refuse)
+    monkeypatch.setattr(checking, "open_session", refuse)
     made = json.loads(text_of(notebook(tiny_unit, LEARNER)))
     with pytest.raises(BadInput, match="medlab doctor"):
         checking.check_notebook(tiny_syllabus, write(tmp_path, json.dumps(made)))

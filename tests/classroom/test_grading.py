@@ -23,7 +23,7 @@ from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import LEARNER, answered, notebook
 from medlab.course.build import text_of
 from medlab.errors import BadInput
-from medlab.sandbox.kernel import Limits
+from medlab.sandbox.limits import Limits
 
 BIN = Path(sys.executable).parent
 TINY = Path(__file__).parents[1] / "tiny"

@@ -1,5 +1,6 @@
 """The four outcomes of every unit, and what every unit owes its learners."""
 
+import os
 import re
 import tempfile
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
 from medlab.classroom.submissions.restoring import RestoredNotebook
+from medlab.classroom.trials import Trials
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
 from medlab.course.build import text_of
@@ -19,6 +21,7 @@ ROOT = find_course(Path(__file__).parent)
 SYLLABUS = load_syllabus(ROOT)
 SLUGS = [entry.slug for entry in SYLLABUS.units]
 KEY = b"a sitting of the tests"
+SEED = 11
 
 every_unit = pytest.mark.parametrize("slug", SLUGS)
 
@@ -46,7 +49,7 @@ def up_to(slug, exercise) -> Unit:
 
 def judged(unit, made) -> SittingResult:
     """Let a notebook sit."""
-    restored = RestoredNotebook(with_parameters(made, {"SEED": 11}))
+    restored = RestoredNotebook(with_parameters(made, {"SEED": SEED}))
     return judge_notebook(unit, restored, KEY)
 
 
@@ -76,10 +79,27 @@ def test_a_solved_notebook_scores_everything(slug):
     assert result.notes == []
 
 
+@pytest.fixture(scope="module")
+def trials_of():
+    """Give the trials of a unit; those of one unit at a time are open."""
+    opened: dict[str, Trials] = {}
+
+    def of(slug) -> Trials:
+        if slug not in opened:
+            while opened:
+                opened.popitem()[1].close()
+            opened[slug] = Trials(unit_of(slug), KEY, SEED, os.environ.get("MEDLAB_JAIL", "auto"))
+        return opened[slug]
+
+    yield of
+    while opened:
+        opened.popitem()[1].close()
+
+
 @pytest.mark.parametrize(("slug", "mistake"), list(mistakes()))
-def test_a_mistake_keeps_what_it_says_and_is_named(slug, mistake):
+def test_a_mistake_keeps_what_it_says_and_is_named(slug, mistake, trials_of):
     unit = up_to(slug, mistake.exercise)
-    result = judged(unit, with_answers(unit, {mistake.exercise: mistake.source}))
+    result = trials_of(slug).judge(mistake.exercise, mistake.source, unit)
     by_name = {r.name: r for r in result.exercises}
     found = by_name[mistake.exercise]
     assert found.points == mistake.keeps, [(t.about, t.message) for t in found.tests]
@@ -154,3 +174,13 @@ def test_no_answer_is_importable_from_medlab():
     for path in (ROOT / "src" / "medlab").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not [name for name in names if f"def {name}(" in text], path
+
+
+@pytest.mark.parametrize("slug", ["dicom-to-hounsfield", "cnn-from-scratch", "kernels-in-c"])
+def test_a_mistake_tried_from_a_checkpoint_scores_as_in_a_whole_sitting(slug, trials_of):
+    unit = unit_of(slug)
+    exercise = unit.exercises[-1]
+    mistake = exercise.mistakes[0]
+    whole = judged(unit, with_answers(unit, {exercise.name: mistake.source}))
+    tried = trials_of(slug).judge(exercise.name, mistake.source)
+    assert tried.exercises == whole.exercises

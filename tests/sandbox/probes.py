@@ -7,9 +7,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from medlab.sandbox.allowance import Allowance
 from medlab.sandbox.isolation import LIMITS, Surroundings, choose, isolate
-from medlab.sandbox.kernel import Kernel, Limits
-from medlab.sandbox.namespaces import Allowance
+from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.limits import Limits
 
 SMALL = Allowance(memory_bytes=300_000_000, disk_bytes=5_000_000, files=500, processes=40)
 ABOUT = """

@@ -4,7 +4,8 @@ import pytest
 
 from medlab.sandbox import fork_client, isolation
 from medlab.sandbox.isolation import isolate
-from medlab.sandbox.kernel import Kernel, Limits
+from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.limits import Limits
 
 if isolation.problem_with(isolation.NAMESPACES):
     pytest.skip(isolation.problem_with(isolation.NAMESPACES), allow_module_level=True)

@@ -3,7 +3,8 @@ import os
 import psutil
 import pytest
 
-from medlab.sandbox.kernel import Kernel, Limits
+from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.limits import Limits
 
 SHORT = Limits(cell_seconds=2, output_bytes=10_000, answer_bytes=100_000)
 

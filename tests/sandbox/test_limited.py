@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from medlab.sandbox.allowance import Allowance
 from medlab.sandbox.limited import threads_of
-from medlab.sandbox.namespaces import Allowance
 
 pytest.importorskip("resource")
 SMALL = Allowance(memory_bytes=200_000_000, file_bytes=1_000_000, processes=20)

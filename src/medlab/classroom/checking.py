@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from medlab.classroom.referee.sitting import seat
+from medlab.classroom.referee.session import open_session
 from medlab.classroom.submissions.reading import read_submission
 from medlab.classroom.submissions.restoring import put_back
 from medlab.classroom.surroundings import surroundings
@@ -14,7 +14,8 @@ from medlab.course.audience import learners_notebook
 from medlab.course.cells import DEMONSTRATION
 from medlab.errors import BadInput
 from medlab.sandbox.isolation import Isolation
-from medlab.sandbox.kernel import CellResult, KernelDied, Limits
+from medlab.sandbox.kernel import KernelDied
+from medlab.sandbox.limits import CellResult, Limits
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ def check_notebook(syllabus: Syllabus, path: Path) -> list[CheckResult]:
 
 def _run(notebook: NotebookNode) -> list[CheckResult]:
     results: list[CheckResult] = []
-    with seat(Limits(), Isolation(surroundings=surroundings())) as taken:
+    with open_session(Limits(), Isolation(surroundings=surroundings())) as session:
         for cell in notebook.cells:
             # As in grading, no check depends on a demonstration, which may train for long.
             if cell.cell_type != "code" or DEMONSTRATION in cell.metadata.get("tags", []):
                 continue
-            ran = taken.run(cell.source)
+            ran = session.run(cell.source)
             name = cell.metadata.get("medlab", {}).get("check")
             if name:
                 results.append(_result(name, ran))

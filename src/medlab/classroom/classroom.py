@@ -12,7 +12,7 @@ from medlab.classroom.submissions.restoring import RestoredNotebook, restore
 from medlab.classroom.submissions.roster import submissions_of
 from medlab.course import Syllabus, Unit, load_unit
 from medlab.sandbox.isolation import AUTO, choose
-from medlab.sandbox.kernel import Limits
+from medlab.sandbox.limits import Limits
 
 LOG = "grading.log"  # tracebacks, for the instructor alone
 

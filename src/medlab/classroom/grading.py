@@ -17,7 +17,9 @@ from medlab.classroom.claims import Claims
 from medlab.classroom.classroom import Classroom
 from medlab.classroom.gradebook.grades_csv import grades_csv
 from medlab.classroom.publishing import Publisher
-from medlab.classroom.referee.hidden_tests import sitting_key
+from medlab.classroom.referee.engine import course_beginning
+from medlab.classroom.referee.hidden_tests import number, sitting_key
+from medlab.classroom.referee.pace import Pace
 from medlab.classroom.rehearsal import RehearsalStore, check_rehearsal, solved
 from medlab.classroom.results import KEY, Grade, Status
 from medlab.classroom.submissions.reading import Submission
@@ -135,24 +137,19 @@ class ClassRun:
             yield from self._run(to_run)
 
     def _run(self, to_run: list[tuple[Grade, Submission]]) -> Iterator[Grade]:
-        """Run the solutions and the class; yield each grade when it is published.
+        """Run the solutions, then the class; yield each grade when it is published.
 
-        A class is not graded by a broken test: until every solution has full marks, finished
-        sittings wait.
+        A class is not graded by a broken test: every solution must have full marks first. Units
+        run one after the other, since each needs memory for its beginning.
         """
+        to_run = sorted(to_run, key=lambda pair: pair[1].slug)
         with self._runner(len(to_run)) as run:
-            rehearsals = self._rehearsal_tasks({submission.slug for _, submission in to_run})
+            for task, outcome in run(self._due_rehearsals({one.slug for _, one in to_run})):
+                self._rehearsals.keep(task.unit, check_rehearsal(task.unit, outcome))
             tasks = [self._task_of(submission) for _, submission in to_run]
             grades = {task.name: grade for task, (grade, _) in zip(tasks, to_run, strict=True)}
-            held: list[tuple[Task, SittingOutcome]] = []
-            for task, outcome in run([*rehearsals.values(), *tasks]):
-                if rehearsals.pop(task.name, None):
-                    self._rehearsals.keep(task.unit, check_rehearsal(task.unit, outcome))
-                else:
-                    held.append((task, outcome))
-                while held and not rehearsals:
-                    done, outcome = held.pop(0)
-                    yield self._finish(grades[done.name], outcome)
+            for task, outcome in run(tasks):
+                yield self._finish(grades[task.name], outcome)
 
     @contextlib.contextmanager
     def _runner(self, sittings: int) -> Iterator[Runner]:
@@ -164,22 +161,35 @@ class ClassRun:
         with WorkerPool(min(self._room.workers, sittings)) as pool:
             yield pool.run
 
-    def _rehearsal_tasks(self, slugs: set[str]) -> dict[str, Task]:
-        """Return sittings of the solutions without a kept rehearsal, by the task's name."""
+    def _due_rehearsals(self, slugs: set[str]) -> list[Task]:
+        """Return sittings of the solutions that no rehearsal is kept of."""
         units = [self._room.unit(slug) for slug in sorted(slugs)]
         due = [unit for unit in units if self._rehearsals.find(unit) is None]
-        tasks = [self._task(unit, "", solved(unit)) for unit in due]
-        return {task.name: task for task in tasks}
+        return [self._task(unit, "", solved(unit)) for unit in due]
 
     def _task_of(self, submission: Submission) -> Task:
         unit = self._room.unit(submission.slug)
         return self._task(unit, submission.student, self._room.restored(submission))
 
     def _task(self, unit: Unit, student: str, restored: RestoredNotebook) -> Task:
-        room = self._room
+        room, rehearsal = self._room, self._rehearsals.find(unit)
         key = sitting_key(room.secret, unit.slug, student, room.seed)
-        name = _name(unit, student, restored, key)
-        return Task(name, unit, restored, key, room.jail, room.limits)
+        return Task(
+            name=_name(unit, student, restored, key),
+            unit=unit,
+            restored=restored,
+            key=key,
+            jail=room.jail,
+            limits=room.limits,
+            seed=self._seed(unit),
+            beginning=course_beginning(unit, self._seed(unit)),
+            pace=rehearsal.pace if rehearsal else Pace(),
+        )
+
+    def _seed(self, unit: Unit) -> int:
+        """Return the SEED that all notebooks of a unit get in this run."""
+        key = sitting_key(self._room.secret, unit.slug, "", self._room.seed)
+        return number(key, "SEED") % 2**31
 
     def _finish(self, grade: Grade, outcome: SittingOutcome) -> Grade:
         """Publish what came of a sitting; one that went wrong never stops a class."""

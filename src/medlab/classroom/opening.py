@@ -12,7 +12,7 @@ from medlab.classroom.submissions.reading import find_submissions
 from medlab.course import Syllabus
 from medlab.errors import BadInput
 from medlab.files import clear_abandoned
-from medlab.sandbox.kernel import Limits
+from medlab.sandbox.limits import Limits
 
 SECRET = "sitting.secret"  # without it nobody can foresee a student's random numbers
 

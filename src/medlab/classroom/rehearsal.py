@@ -18,6 +18,7 @@ import platformdirs
 
 import medlab
 from medlab.classroom.classroom import Classroom
+from medlab.classroom.referee.pace import Pace
 from medlab.classroom.results import Status
 from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.classroom.workers import SittingOutcome
@@ -34,7 +35,12 @@ class Rehearsal:
     """A solution with full marks, and how long it took on this machine."""
 
     seconds: float  # wall-clock time of the sitting
-    tests: dict[str, list[float]]  # seconds of each hidden test, by exercise
+    cells: dict[str, float]  # seconds of each cell, by id
+    tests: dict[str, float]  # seconds of each hidden test
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.cells, self.tests)
 
 
 def solved(unit: Unit) -> RestoredNotebook:
@@ -54,8 +60,8 @@ def check_rehearsal(unit: Unit, outcome: SittingOutcome) -> Rehearsal:
                 f"{where} of '{result.name}' scores {result.points} of {result.max} "
                 f"({result.message}): {_cure(result.status)}; nothing was graded"
             )
-    tests = {r.name: [test.seconds for test in r.tests] for r in outcome.judged.exercises}
-    return Rehearsal(outcome.seconds, tests)
+    pace = outcome.judged.pace
+    return Rehearsal(outcome.seconds, dict(pace.cells), dict(pace.tests))
 
 
 def _cure(status: Status) -> str:

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
-from medlab.classroom.referee.hidden_tests import number
+from medlab.classroom.referee.pace import Pace
 from medlab.classroom.submissions.restoring import RestoredNotebook
 from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit
+from medlab.sandbox.allowance import limit_growth
 from medlab.sandbox.fork_client import ForkServerGone
 from medlab.sandbox.isolation import Isolation, isolate
-from medlab.sandbox.kernel import Limits
-from medlab.sandbox.namespaces import limit_growth
+from medlab.sandbox.limits import Limits
 
 LATE_SECONDS = 600  # over a sitting's own limit; then its worker is replaced
 GROWTH_BYTES = 2_000_000_000  # that a worker's memory may grow by; jailed code may send it much
@@ -38,6 +38,9 @@ class Task:
     key: bytes  # of the sitting, from sitting_key
     jail: str
     limits: Limits = field(default_factory=Limits)
+    seed: int = 0  # of the notebook: the same for a whole class, which so has one beginning
+    beginning: tuple[str, ...] = ()  # sources of the cells before the first exercise
+    pace: Pace = field(default_factory=Pace)  # of the solution
     # None: of the kind named; a crew gives all its workers one, a worker of a cluster has its own.
     isolation: Isolation | None = None
 
@@ -73,16 +76,17 @@ def with_isolation(task: Task) -> Task:
     """Return a task with isolation whose warm parent, if it has one, is alive now."""
     if task.isolation is not None:
         return task
-    return replace(task, isolation=isolate(task.jail, task.unit.entry.libraries, surroundings()))
+    libraries = task.unit.entry.libraries
+    isolation = isolate(task.jail, libraries, surroundings(), task.beginning)
+    return replace(task, isolation=isolation)
 
 
 def _judge(task: Task) -> SittingResult:
-    """Run a task's notebook and judge it, with the random seed of its sitting."""
-    seed = number(task.key, "SEED") % 2**31
-    notebook = with_parameters(task.restored.notebook, {"SEED": seed})
+    """Run a task's notebook, with the seed of its class, and judge it."""
+    notebook = with_parameters(task.restored.notebook, {"SEED": task.seed})
     restored = replace(task.restored, notebook=notebook)
     isolation = with_isolation(task).isolation
-    return judge_notebook(task.unit, restored, task.key, task.limits, isolation)
+    return judge_notebook(task.unit, restored, task.key, task.limits, isolation, pace=task.pace)
 
 
 class WorkerPool:

@@ -15,6 +15,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Dict, Unicode
 
 from medlab.files import folder_for_sockets
+from medlab.sandbox.forking import SETTINGS
 
 START_SECONDS = 120  # for a parent to import its libraries
 READY_SECONDS = 30  # for a kernel to bind its sockets
@@ -65,7 +66,11 @@ class ForkServer:
     def _environment(self) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         # Imports of torch make this folder; otherwise it would stay behind.
-        return passed_on | {"TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name, "torch"))}
+        return (
+            passed_on
+            | SETTINGS
+            | {"TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name, "torch"))}
+        )
 
     def _wait_until_warm(self) -> list[str]:
         """Return the libraries that are not installed; raise ForkError if it is not fit to fork."""
@@ -117,68 +122,34 @@ class ForkServers:
                 self._by_set.popitem()[1].stop()
 
 
-class ForkedKernel:
-    """A kernel that a warm parent forked, with as much of Popen's face as jupyter_client uses."""
-
-    stdin = stdout = stderr = None
+class Conversation:
+    """A connection to a fork server's child: one request, then lines of JSON."""
 
     def __init__(self, address: str, request: dict):
+        """Send a request; raise ForkServerGone if nobody listens at the address."""
         self._connection = socket.socket(socket.AF_UNIX)
-        self._unread = b""
-        self._returncode: int | None = None
-        try:
-            self._ask(address, request)
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _ask(self, address: str, request: dict) -> None:
-        """Have a kernel forked and wait until it is ready; raise ForkError if it does not come."""
+        self._unread = bytearray()
         try:
             self._connection.connect(address)
             self._connection.sendall((json.dumps(request) + "\n").encode())
         except OSError as error:
-            raise ForkServerGone(f"the warm parent is gone ({error.strerror})") from None
-        told = self._next(READY_SECONDS)
+            self._connection.close()
+            raise ForkServerGone(f"the fork server is gone ({error.strerror})") from None
+
+    def until_ready(self, seconds: float) -> dict:
+        """Return the first line; close the connection and raise ForkError if it says 'failed'."""
+        told = self.next(seconds)
+        if told and told.get("ready"):
+            return told
+        self.close()
         if told is None:
-            raise ForkError("the kernel did not start in time")
+            raise ForkError("it did not start in time")
         if not told:
-            raise ForkServerGone("the warm parent ended before the kernel was there")
-        if not told.get("ready"):
-            raise ForkError(told.get("failed", "the kernel did not start"))
+            raise ForkServerGone("the fork server ended before it answered")
+        raise ForkError(told.get("failed", "it did not start"))
 
-    def poll(self) -> int | None:
-        """Return the exit code, or None while the kernel lives."""
-        if self._returncode is None:
-            told = self._next(0)
-            if told is not None:
-                self._returncode = told.get("exit", -signal.SIGKILL)
-        return self._returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; raise TimeoutExpired if it does not come."""
-        told = self._next(timeout) if self._returncode is None else {}
-        if told is None:
-            raise subprocess.TimeoutExpired("kernel", timeout)
-        if self._returncode is None:
-            self._returncode = told.get("exit", -signal.SIGKILL)
-        return self._returncode
-
-    def send_signal(self, number: int) -> None:
-        with contextlib.suppress(OSError):
-            self._connection.sendall(f"{int(number)}\n".encode())
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    terminate = kill
-
-    def close(self) -> None:
-        """Let go of the kernel, which ends it if it still lives."""
-        self._connection.close()
-
-    def _next(self, seconds: float | None) -> dict | None:
-        """Return what the keeper tells next; {} once it is gone, None if nothing comes in time."""
+    def next(self, seconds: float | None) -> dict | None:
+        """Return the next line; {} once the other side is gone, None if nothing comes in time."""
         while b"\n" not in self._unread:
             ready, _, _ = select.select([self._connection], [], [], seconds)
             if not ready:
@@ -187,14 +158,64 @@ class ForkedKernel:
             if not more:
                 return {}
             self._unread += more
-        line, _, self._unread = self._unread.partition(b"\n")
+        line, _, rest = self._unread.partition(b"\n")
+        self._unread = bytearray(rest)
         return json.loads(line)
+
+    def send(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.sendall(f"{line}\n".encode())
+
+    def close(self) -> None:
+        """Let go of the other side, which ends."""
+        self._connection.close()
 
     def _receive(self) -> bytes:
         try:
-            return self._connection.recv(65536)
+            return self._connection.recv(1 << 20)
         except OSError:
             return b""
+
+
+class ForkedKernel:
+    """A kernel that was forked, with as much of Popen's face as jupyter_client uses."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, address: str, request: dict):
+        """Have a kernel forked and wait until it is ready; raise ForkError if it does not come."""
+        self._returncode: int | None = None
+        self._keeper = Conversation(address, request)
+        self._keeper.until_ready(READY_SECONDS)
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the kernel lives."""
+        if self._returncode is None:
+            told = self._keeper.next(0)
+            if told is not None:
+                self._returncode = told.get("exit", -signal.SIGKILL)
+        return self._returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raise TimeoutExpired if it does not come."""
+        told = self._keeper.next(timeout) if self._returncode is None else {}
+        if told is None:
+            raise subprocess.TimeoutExpired("kernel", timeout)
+        if self._returncode is None:
+            self._returncode = told.get("exit", -signal.SIGKILL)
+        return self._returncode
+
+    def send_signal(self, number: int) -> None:
+        self._keeper.send(str(int(number)))
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    terminate = kill
+
+    def close(self) -> None:
+        """Let go of the kernel, which ends it if it still lives."""
+        self._keeper.close()
 
 
 class ForkProvisioner(LocalProvisioner):

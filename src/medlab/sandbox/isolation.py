@@ -9,16 +9,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medlab.errors import BadInput
 from medlab.sandbox import fork_client, namespaces
-from medlab.sandbox.namespaces import HOME, Allowance
+from medlab.sandbox.allowance import Allowance
+from medlab.sandbox.checkpoints import Checkpoints, Start
+from medlab.sandbox.namespaces import HOME
 
 NAMESPACES, BUBBLEWRAP, LIMITS, AUTO = "namespaces", "bubblewrap", "limits", "auto"
 KINDS = (AUTO, NAMESPACES, BUBBLEWRAP, LIMITS)
 PROBE_SECONDS = 20
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "OMP_NUM_THREADS")
 # What each kind leaves open, for the report and for `--jail limits`.
 LEAVES_OPEN = {
     NAMESPACES: "holes in the Linux kernel itself",
@@ -44,10 +47,17 @@ class Isolation:
     allowance: Allowance = field(default_factory=Allowance)
     address: str = ""  # needed for namespaces; elsewhere kernels start cold
     surroundings: Surroundings = field(default_factory=Surroundings)
+    start: Start | None = None  # the checkpoint from which kernels are forked
+    remark: str = ""  # why there is no checkpoint, although one was asked for
 
     def __post_init__(self):
         if (self.kind == NAMESPACES) != bool(self.address):
             raise ValueError("namespaces, and nothing else, need a warm parent's address")
+
+    @property
+    def fork_address(self) -> str:
+        """Where kernels are forked; empty where they start cold."""
+        return self.start.address if self.start else self.address
 
     def command(self, sockets: Path) -> list[str]:
         """Return the command of a cold kernel."""
@@ -64,9 +74,10 @@ class Isolation:
         return [*watched, *_bubblewrap(sockets, self.allowance, shown), *limited, alone]
 
     def request(self, folder: Path) -> dict:
-        """Return what a warm parent's keeper is told about a kernel."""
+        """Return what a fork server's keeper needs to know about a kernel."""
         work = HOME / "work" if self.kind == NAMESPACES else folder / "work"
         return {
+            "do": "kernel",
             "folder": str(folder),
             "work": str(work),
             "jail": self.kind,
@@ -75,9 +86,27 @@ class Isolation:
             "number": int.from_bytes(os.urandom(4), "big"),
         }
 
+    def checkpoint_request(self) -> dict:
+        """Return what a checkpoint needs to know; it is in namespaces always."""
+        return {
+            "work": str(HOME / "work"),
+            "allowance": self.allowance.as_dict(),
+            "readable": list(self.surroundings.readable),
+            "environment": self.environment(HOME),
+        }
+
     def home(self, folder: Path) -> Path:
         """Return the home folder as the kernel sees it."""
         return folder / "home" if self.kind == LIMITS else HOME / "home"
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Return the few variables that a learner's code gets: none of the grader's secrets."""
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        names = ("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "JUPYTER_DATA_DIR")
+        own = dict.fromkeys(names, str(self.home(folder)))
+        user = {"USER": "learner", "LOGNAME": "learner"}
+        given = dict(self.surroundings.environment)
+        return {"OMP_NUM_THREADS": "1"} | passed_on | own | user | given
 
     def _allowance(self) -> str:
         return json.dumps(self.allowance.as_dict())
@@ -122,21 +151,42 @@ def problem_with(kind: str) -> str:
 
 
 def isolate(
-    kind: str, libraries: tuple[str, ...] = (), surroundings: Surroundings | None = None
+    kind: str,
+    libraries: tuple[str, ...] = (),
+    surroundings: Surroundings | None = None,
+    cells: tuple[str, ...] = (),
 ) -> Isolation:
     """Return isolation for kernels that will import these libraries, with a fork server if it can.
 
-    Fork servers live as long as this process; one that died is replaced. Raises BadInput if none
-    can be started.
+    cells are the course's own that every kernel runs first: where a checkpoint can run them once,
+    kernels go on behind them. Fork servers live as long as this process; one that died is
+    replaced. Raises BadInput if none can be started.
     """
     surroundings = surroundings or Surroundings()
     if kind != NAMESPACES:
         return Isolation(kind, surroundings=surroundings)
     try:
         address = _address(surroundings.preloaded, libraries)
-        return Isolation(kind, address=address, surroundings=surroundings)
+        made = Isolation(kind, address=address, surroundings=surroundings)
+        return _behind(made, cells) if cells else made
     except (fork_client.ForkError, OSError) as error:
         raise BadInput(f"no kernel can be forked here: {error}: try --jail bubblewrap") from None
+
+
+def _behind(isolation: Isolation, cells: tuple[str, ...]) -> Isolation:
+    """Return isolation for kernels that go on behind cells, or with a remark why they cannot."""
+    try:
+        start = _checkpoints().start(isolation.address, isolation.checkpoint_request(), cells)
+    except fork_client.ForkServerGone:
+        raise
+    except fork_client.ForkError as error:
+        return replace(isolation, remark=str(error))
+    return go_on_from(isolation, start)
+
+
+def go_on_from(isolation: Isolation, start: Start) -> Isolation:
+    """Return isolation for kernels that are forked from a checkpoint."""
+    return replace(isolation, start=start)
 
 
 def _address(preloaded: tuple[str, ...], libraries: tuple[str, ...]) -> str:
@@ -147,6 +197,13 @@ def _address(preloaded: tuple[str, ...], libraries: tuple[str, ...]) -> str:
         if not libraries:
             raise
         return _fork_servers().address(preloaded)
+
+
+@functools.cache
+def _checkpoints() -> Checkpoints:
+    found = Checkpoints()
+    atexit.register(found.stop)
+    return found
 
 
 @functools.cache

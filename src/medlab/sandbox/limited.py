@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medlab.sandbox import linux, seccomp
-from medlab.sandbox.namespaces import Allowance, limit
+from medlab.sandbox.allowance import Allowance, limit
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from medlab.sandbox import namespaces
+from medlab.sandbox.allowance import Allowance, memory_of
 
 WATCH_SECONDS = 0.25
 
 
 def main() -> None:
-    allowance, folder = namespaces.Allowance(**json.loads(sys.argv[1])), Path(sys.argv[2])
+    allowance, folder = Allowance(**json.loads(sys.argv[1])), Path(sys.argv[2])
     parent = os.getppid()
     # An interrupt is for the kernel, which is in the same group; bubblewrap inherits this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -46,7 +46,7 @@ def _memory(pid: int) -> int:
         pids = [process.pid for process in psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return 0
-    return namespaces.memory_of([Path("/proc", str(pid)) for pid in pids])
+    return memory_of([Path("/proc", str(pid)) for pid in pids])
 
 
 def _size(folder: Path) -> int:

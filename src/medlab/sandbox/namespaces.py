@@ -7,18 +7,18 @@ writable part in memory. The course, other submissions and the gradebook are not
 It is not a virtual machine: a hole in the Linux kernel is a hole in the jail.
 """
 
-import contextlib
 import os
+import shutil
 import signal
 import site
 import sys
 import sysconfig
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medlab.files import folder_for_sockets
 from medlab.sandbox import linux, seccomp
+from medlab.sandbox.allowance import Allowance
 
 # User ids that nobody else is known to use. In systemd's table 60578 to 61183 are unused (the ids
 # after them go to services with DynamicUser=). Of 60000 to 64999, which Debian's policy (section
@@ -33,6 +33,8 @@ MORE_SETTINGS = ("/etc/fonts", "/etc/alternatives", "/etc/mime.types")
 PYTHON = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 HOME = Path("/learner")
+WRITABLE = (Path("/tmp"), Path("/dev/shm"), HOME)
+STAGING = Path("/staging")  # where a copy of a writable folder is put together
 NAMESPACES = (
     linux.CLONE_NEWNS
     | linux.CLONE_NEWPID
@@ -43,48 +45,31 @@ NAMESPACES = (
 )
 
 
-@dataclass(frozen=True)
-class Allowance:
-    """What a jailed kernel may use."""
-
-    memory_bytes: int = 2_000_000_000  # more than what it was forked with
-    disk_bytes: int = 256_000_000  # in each of its writable folders, which are in memory
-    files: int = 20_000  # in each of its writable folders
-    file_bytes: int = 200_000_000
-    processes: int = 64  # and threads
-    cpu_seconds: int = 1_800
-
-    def as_dict(self) -> dict:
-        return asdict(self)
-
-
-def enter_namespaces() -> None:
+def enter_namespaces(flags: int = NAMESPACES) -> None:
     """Give this process namespaces of its own, with a user namespace where it is not root."""
     if os.geteuid() == 0:
-        linux.unshare(NAMESPACES)
+        linux.unshare(flags)
         return
     outer_uid, outer_gid = os.geteuid(), os.getegid()
-    linux.unshare(linux.CLONE_NEWUSER | NAMESPACES)
+    linux.unshare(linux.CLONE_NEWUSER | flags)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{FIRST_UID} {outer_uid} 1")
     Path("/proc/self/gid_map").write_text(f"{FIRST_UID} {outer_gid} 1")
 
 
 def build_root(
-    new_root: Path, sockets: Path, allowance: Allowance, readable: Iterable[str] = ()
+    new_root: Path, shared: Path, allowance: Allowance, readable: Iterable[str] = ()
 ) -> None:
     """Put the jail's file system together in new_root, for `enter_root`.
 
-    sockets is a folder outside that stays writable until `close_sockets`; it has the same path in
-    the jail. readable names what a kernel may read besides Python and medlab.
+    shared is a folder outside that stays writable (a kernel's sockets, until `close_sockets`); it
+    has the same path in the jail. readable names what may be read besides Python and medlab.
     """
     linux.mount("none", Path("/"), flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", new_root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,mode=755")
     # The writable folders first: what must be readable may lie in one of them.
-    for folder in (Path("/tmp"), Path("/dev/shm"), HOME):
-        _at(new_root, folder).mkdir(parents=True, exist_ok=True)
-        size = f"size={allowance.disk_bytes},nr_inodes={allowance.files},mode=777"
-        linux.mount("tmpfs", _at(new_root, folder), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, size)
+    for folder in WRITABLE:
+        _mount_writable(_at(new_root, folder), allowance)
     for path in readable_paths(readable):
         _show(Path(path), new_root)
     _make_devices(new_root)
@@ -92,7 +77,8 @@ def build_root(
     for folder in (HOME / "work", HOME / "home"):
         _at(new_root, folder).mkdir()
         _at(new_root, folder).chmod(0o777)
-    _bind(sockets, _at(new_root, sockets))
+    _bind(shared, _at(new_root, shared))
+    _at(new_root, STAGING).mkdir()
     _at(new_root, Path("/proc")).mkdir()
     linux.set_read_only(new_root, below=False)
 
@@ -108,34 +94,66 @@ def enter_root(new_root: Path) -> None:
     To be called by the namespace's first process. The old /proc must still be in sight, or an
     ordinary user may not mount a new one.
     """
-    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-    linux.mount("proc", _at(new_root, Path("/proc")), "proc", flags)
+    show_processes(_at(new_root, Path("/proc")))
     linux.pivot_root(new_root)
 
 
-def limit(allowance: Allowance) -> None:
-    """Set the limits that the kernel enforces for each process."""
-    import resource  # not on every system that medlab runs on
+def enter_root_of_checkpoint(new_root: Path) -> None:
+    """Move into the root; the processes in sight stay those outside: no student's code runs here.
 
-    limit_growth(allowance.memory_bytes)
-    for what, most in (
-        (resource.RLIMIT_FSIZE, allowance.file_bytes),
-        (resource.RLIMIT_NPROC, allowance.processes),
-        (resource.RLIMIT_CPU, allowance.cpu_seconds),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 1024),
-    ):
-        with contextlib.suppress(ValueError):  # a lower limit is set already
-            resource.setrlimit(what, (most, most))
+    A process that is not the first of a pid namespace may not mount its own /proc.
+    """
+    _bind(Path("/proc"), _at(new_root, Path("/proc")))
+    linux.pivot_root(new_root)
 
 
-def limit_growth(most: int) -> None:
-    """Let this process ask for so many bytes more than it has."""
-    import resource
+def show_processes(folder: Path = Path("/proc")) -> None:
+    """Mount the processes of this pid namespace, as its first process."""
+    linux.mount("proc", folder, "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
 
-    data = _own_bytes("VmData") + most
-    with contextlib.suppress(ValueError):  # a lower limit is set already
-        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+
+def branch_off(shared: Path, own: Path, allowance: Allowance, flags: int = NAMESPACES) -> None:
+    """Give a process forked inside a jail namespaces and writable folders of its own.
+
+    The writable folders are copies of the jail's as they are now. Of the shared folder only own,
+    a folder in it, stays in sight.
+    """
+    linux.unshare(flags)
+    kept = os.open(own, os.O_PATH | os.O_DIRECTORY)
+    for folder in WRITABLE:
+        _renew(folder, shared, allowance)
+    shared.mkdir(parents=True, exist_ok=True)  # it may be in one of them
+    if own != shared:
+        linux.mount("tmpfs", shared, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=64k,mode=755")
+        own.mkdir(parents=True)
+    linux.mount(f"/proc/self/fd/{kept}", own, flags=linux.MS_BIND | linux.MS_REC)
+    if own != shared:
+        linux.set_read_only(shared, below=False)
+    os.close(kept)
+
+
+def _renew(folder: Path, shared: Path, allowance: Allowance) -> None:
+    """Put a copy in the place of a writable folder, without what is shared with the outside."""
+    _mount_writable(STAGING, allowance)
+    _copy(folder, STAGING, shared)
+    linux.mount(str(STAGING), folder, flags=linux.MS_MOVE)
+
+
+def _copy(source: Path, target: Path, left_out: Path) -> None:
+    """Copy plain files, links and folders, so that every user may read and write the copies."""
+    for path in source.iterdir():
+        copy = target / path.name
+        if path == left_out:
+            continue
+        if path.is_symlink():
+            copy.symlink_to(os.readlink(path))
+        elif path.is_dir():
+            copy.mkdir()
+            _copy(path, copy, left_out)
+            copy.chmod(0o777)
+        elif path.is_file():
+            shutil.copyfile(path, copy)
+            copy.chmod(0o777 if path.stat().st_mode & 0o100 else 0o666)
 
 
 def become_nobody(number: int) -> None:
@@ -150,33 +168,6 @@ def become_nobody(number: int) -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 1)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     seccomp.apply()
-
-
-def memory_bytes(enough: int = 0) -> int:
-    """Return the memory of all processes that /proc shows, in bytes, without that of files.
-
-    Forked processes share pages; they are told apart, which costs time, only when the plain sum
-    is larger than enough.
-    """
-    folders = [folder for folder in Path("/proc").iterdir() if folder.name.isdigit()]
-    return memory_of(folders, enough)
-
-
-def memory_of(folders: list[Path], enough: int = 0) -> int:
-    """Return the memory of the processes of these folders of /proc, as memory_bytes."""
-    plain = sum(_plain_bytes(folder) for folder in folders)
-    if plain <= enough:
-        return plain
-    # A process can forbid the exact look; then it is charged for shared pages in full.
-    return sum(_exact_bytes(folder) or _plain_bytes(folder) for folder in folders)
-
-
-def _plain_bytes(folder: Path) -> int:
-    return _bytes_in(folder / "status", "RssAnon", "RssShmem", "VmSwap")
-
-
-def _exact_bytes(folder: Path) -> int:
-    return _bytes_in(folder / "smaps_rollup", "Pss_Anon", "Pss_Shmem", "SwapPss")
 
 
 def readable_paths(more: Iterable[str] = ()) -> list[str]:
@@ -196,6 +187,12 @@ def readable_paths(more: Iterable[str] = ()) -> list[str]:
         if os.path.lexists(path) and not inside:
             kept.append(path)
     return kept
+
+
+def _mount_writable(folder: Path, allowance: Allowance) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    size = f"size={allowance.disk_bytes},nr_inodes={allowance.files},mode=777"
+    linux.mount("tmpfs", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, size)
 
 
 def _show(path: Path, new_root: Path) -> None:
@@ -238,18 +235,6 @@ def _make_settings(new_root: Path) -> None:
 
 def _at(new_root: Path, path: Path) -> Path:
     return new_root / path.relative_to("/")
-
-
-def _own_bytes(name: str) -> int:
-    return _bytes_in(Path("/proc/self/status"), name)
-
-
-def _bytes_in(path: Path, *names: str) -> int:
-    """Return the sum of sizes that a file of /proc states in kB; 0 if the process is gone."""
-    with contextlib.suppress(OSError):
-        stated = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-        return sum(int(stated.get(name, "0").split()[0]) * 1024 for name in names)
-    return 0
 
 
 def main() -> None:

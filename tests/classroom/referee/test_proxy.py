@@ -7,7 +7,8 @@ import pytest
 
 from medlab.classroom.referee.proxy import HeldObject, LearnerError, LearnerProxy, close, error_from
 from medlab.sandbox import kernel as kernels
-from medlab.sandbox.kernel import Kernel, KernelDied, Limits, OutOfTime
+from medlab.sandbox.kernel import Kernel, KernelDied, OutOfTime
+from medlab.sandbox.limits import Limits
 
 SHORT = Limits(cell_seconds=2, output_bytes=10_000, answer_bytes=100_000)
 LARGE = "from IPython.display import display; display({'text/html': 'x' * 10**6}, raw=True)"

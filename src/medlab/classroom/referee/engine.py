@@ -14,15 +14,17 @@ import nbformat
 from nbformat import NotebookNode
 
 from medlab.classroom.referee.hidden_tests import Referee, sitting_key
-from medlab.classroom.referee.sitting import Sitting, seat
+from medlab.classroom.referee.pace import Pace
+from medlab.classroom.referee.session import open_session
+from medlab.classroom.referee.sitting import Sitting, beginning
 from medlab.classroom.results import ExerciseResult
 from medlab.classroom.submissions.reading import read_cell, slug_of
 from medlab.classroom.submissions.restoring import RestoredNotebook, restore
 from medlab.classroom.surroundings import surroundings
-from medlab.course import Unit, find_course, load_syllabus, load_unit
+from medlab.course import Unit, audience, find_course, load_syllabus, load_unit
 from medlab.errors import BadInput
 from medlab.sandbox.isolation import AUTO, Isolation, choose, isolate
-from medlab.sandbox.kernel import CellResult, Limits
+from medlab.sandbox.limits import CellResult, Limits
 
 
 @dataclass
@@ -32,6 +34,7 @@ class SittingResult:
     exercises: list[ExerciseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what had to be put back
     notebook: NotebookNode | None = None  # as it ran, with outputs
+    pace: Pace = field(default_factory=Pace)  # what its cells and tests took
 
 
 class MedlabEngine:
@@ -102,18 +105,19 @@ def judge_notebook(
     limits: Limits | None = None,
     isolation: Isolation | None = None,
     manager=None,
+    pace: Pace | None = None,
 ) -> SittingResult:
     """Run all cells, judging hidden tests in between; a failing cell does not stop the rest.
 
     key: from sitting_key. isolation: default what MEDLAB_JAIL names, else the strongest there is.
-    manager: papermill's, which is told of each cell. The notebook gets the outputs and, as
-    metadata `medlab.grade`, the results.
+    manager: papermill's, to which each cell is reported. pace: of the solution, from which limits
+    of time are made. The notebook gets the outputs and, as metadata `medlab.grade`, the results.
     """
     notebook = restored.notebook
-    with seat(limits or Limits(), isolation or _isolation(unit)) as taken:
-        sitting = Sitting(unit, Referee(unit, key), taken)
+    with open_session(limits or Limits(), isolation or _isolation(unit)) as session:
+        sitting = Sitting(unit, Referee(unit, key), session, pace)
         sitting.run(notebook, _watch(manager) if manager else _ignore)
-    result = SittingResult(sitting.results(notebook), restored.notes, notebook)
+    result = SittingResult(sitting.results(notebook), restored.notes, notebook, sitting.pace)
     exercises = [asdict(exercise) for exercise in result.exercises]
     notebook.metadata.medlab["grade"] = nbformat.from_dict(
         {"exercises": exercises, "notes": restored.notes}
@@ -130,6 +134,13 @@ def with_parameters(notebook: NotebookNode, parameters: dict | None) -> Notebook
     if not parameters:
         return copy
     return parameterize_notebook(copy, parameters, kernel_name="medlab", language="python")
+
+
+def course_beginning(unit: Unit, seed: int) -> tuple[str, ...]:
+    """Return the sources of the course's own cells before a unit's first exercise."""
+    return beginning(
+        unit, with_parameters(audience.notebook(unit, audience.LEARNER), {"SEED": seed})
+    )
 
 
 def _printable(problem: BadInput) -> BadInput:

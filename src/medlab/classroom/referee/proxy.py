@@ -1,12 +1,14 @@
 """The learner as a hidden test sees them: names, calls and data that cross over by themselves."""
 
 import io
+import math
+import time
 
 import numpy as np
 
 from medlab.classroom.referee import wire
 from medlab.classroom.referee.answering import ANSWER
-from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.kernel import Kernel, OutOfTime
 
 
 class LearnerError(Exception):
@@ -54,8 +56,11 @@ class LearnerProxy:
     writes into the learner's folder and returns the path there.
     """
 
-    def __init__(self, kernel: Kernel):
+    def __init__(self, kernel: Kernel, seconds: float = math.inf):
+        """Speak to a kernel; all calls together may take so many seconds."""
         self._kernel = kernel
+        self._until = time.monotonic() + seconds
+        self._seconds = seconds
 
     def __getattr__(self, name: str):
         if name.startswith("_"):
@@ -85,7 +90,13 @@ class LearnerProxy:
             "__import__('medlab.classroom.referee.answering', fromlist=['answer'])"
             f".answer(get_ipython().user_ns, {text!r}, {self._kernel.limits.answer_bytes})"
         )
-        return self._kernel.evaluate(call, ANSWER)
+        left = self._until - time.monotonic()
+        try:
+            return self._kernel.evaluate(call, ANSWER, left)
+        except OutOfTime:
+            if time.monotonic() < self._until:
+                raise  # this call, or the whole sitting, took too long
+            raise OutOfTime(f"stopped after {self._seconds:.3g} s") from None
 
     def _receive(self, tagged: dict) -> HeldObject:
         if tagged.get(wire.TAG) != "held":

@@ -1,16 +1,16 @@
 """One sitting: a restored notebook, run cell by cell, with hidden tests judged in between."""
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import nbformat
 from nbformat import NotebookNode
 
 from medlab.classroom.referee.hidden_tests import Referee
+from medlab.classroom.referee.pace import Pace, name_of
 from medlab.classroom.referee.proxy import LearnerProxy
+from medlab.classroom.referee.session import KernelSession
 from medlab.classroom.results import (
     ExerciseResult,
     Status,
@@ -23,11 +23,9 @@ from medlab.classroom.submissions.restoring import is_untouched
 from medlab.course.audience import EMPTY_ANSWER, tests_behind
 from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import HiddenTest, Unit
-from medlab.files import folder_for_sockets
-from medlab.sandbox.isolation import Isolation
-from medlab.sandbox.kernel import CellResult, Kernel, Limits, out_of_time
+from medlab.sandbox.limits import CellResult, out_of_time
 
-# Called with a cell and None before it runs, and with what came of it after.
+# Called with a cell and None before it runs, and with its result after.
 Watch = Callable[[NotebookNode, CellResult | None], None]
 STOPPED = {"timeout": Status.TIMEOUT, "killed": Status.KILLED}
 
@@ -40,108 +38,82 @@ class Step:
     tests: tuple[HiddenTest, ...] = ()
 
 
-@dataclass
-class KernelSession:
-    """A kernel that is replaced when it dies, with what had been run run again.
-
-    Its time begins now, and nothing runs in it after limits.sitting_seconds.
-    """
-
-    limits: Limits
-    isolation: Isolation
-    kernel: Kernel | None = None
-    _began: float = field(default_factory=time.monotonic)
-    _done: list[str] = field(default_factory=list)  # sources that ran and left the kernel alive
-    _folders: list[tempfile.TemporaryDirectory] = field(default_factory=list)
-
-    def run(self, source: str) -> CellResult:
-        """Run a cell; one that ends the kernel is left out when a fresh kernel catches up."""
-        if self.over:
-            return CellResult("timeout", error=out_of_time(self.limits))
-        ran = self.ready().run(source)
-        if self.kernel.alive:
-            self._done.append(source)
-        return ran
-
-    @property
-    def over(self) -> bool:
-        """Whether the time of the whole sitting is up."""
-        return time.monotonic() >= self._until
-
-    @property
-    def _until(self) -> float:
-        return self._began + self.limits.sitting_seconds
-
-    def ready(self) -> Kernel:
-        """Return a live kernel in which all earlier cells have run."""
-        if self.kernel is None or not self.kernel.alive:
-            self.close()
-            self._folders.append(folder_for_sockets())
-            folder = Path(self._folders[-1].name) / "seat"
-            self.kernel = Kernel(folder, self.limits, self.isolation, self._until)
-            self._done = [source for source in self._done if self._again(source)]
-        return self.kernel
-
-    def _again(self, source: str) -> bool:
-        self.kernel.run(source)
-        return self.kernel.alive
-
-    def close(self) -> None:
-        if self.kernel is not None:
-            self.kernel.stop()
-        while self._folders:
-            self._folders.pop().cleanup()
-
-
-@contextmanager
-def seat(limits: Limits, isolation: Isolation) -> Iterator[KernelSession]:
-    """Give a seat and clear it up."""
-    taken = KernelSession(limits, isolation)
-    try:
-        yield taken
-    finally:
-        taken.close()
-
-
 class Sitting:
     """Run a unit's notebook and collect what its exercises score."""
 
-    def __init__(self, unit: Unit, judge: Referee, taken: KernelSession):
-        self._unit, self._judge, self._seat = unit, judge, taken
+    def __init__(
+        self, unit: Unit, referee: Referee, session: KernelSession, pace: Pace | None = None
+    ):
+        self._unit, self._referee, self._session = unit, referee, session
+        self._allowed = pace or Pace()
+        self.pace = Pace({}, {})  # what this sitting's cells and tests took
         self._tests: dict[str, list[TestResult]] = {e.name: [] for e in unit.exercises}
         self._trouble: dict[str, CellResult] = {}  # exercise cells that did not run to their end
+        self._late: dict[str, str] = {}  # exercises whose check was stopped, with the reason
         self._untouched: set[str] = set()
 
-    def run(
-        self, notebook: NotebookNode, watch: Callable[[NotebookNode, CellResult | None], None]
-    ) -> None:
-        """Run all cells, calling watch(cell, None) before each and watch(cell, ran) after."""
+    def run(self, notebook: NotebookNode, watch: Watch) -> None:
+        """Run all cells, calling watch(cell, None) before each and watch(cell, result) after.
+
+        A notebook without any answer and without cells of the learner's own is not run.
+        """
         self._untouched = {
             e.name
             for e in self._unit.exercises
             if is_untouched(_source(notebook, e.cell_id), e.stub)
         }
-        shown = {cell.id for cell in self._unit.cells if DEMONSTRATION in cell.options}
+        if len(self._untouched) == len(self._tests) and not _has_added_code(notebook):
+            return
+        done = self._skip_what_has_run(notebook, watch)
+        runs = {cell.id for cell in cells_to_run(self._unit, notebook)} - done
         for step in steps(self._unit, notebook):
-            # No hidden test rests on a demonstration: a class need not wait for its training.
-            if step.cell.cell_type == "code" and step.cell.id not in shown:
+            if step.cell.id in runs:
                 self._run_cell(step.cell, watch)
             for test in step.tests:
-                self._judge_test(test)
+                if step.cell.id in done:
+                    self._count_as_passed(test)
+                else:
+                    self._judge_test(test)
 
     def results(self, notebook: NotebookNode) -> list[ExerciseResult]:
         """Return one result for each exercise and written answer, in the unit's order."""
         answers = [self._written(written, notebook) for written in self._unit.written]
         return [self._result(exercise) for exercise in self._unit.exercises] + answers
 
+    def _skip_what_has_run(self, notebook: NotebookNode, watch: Watch) -> set[str]:
+        """Give the cells that a checkpoint has run their outputs; return their ids."""
+        cells = cells_to_run(self._unit, notebook)
+        outputs = self._session.go_on_behind([cell.source for cell in cells])
+        done = cells[: len(outputs)]
+        for cell, shown in zip(done, outputs, strict=True):
+            watch(cell, None)
+            cell.outputs = shown
+            watch(cell, CellResult("ok", shown))
+        return {cell.id for cell in done}
+
     def _run_cell(self, cell: NotebookNode, watch: Watch) -> None:
         watch(cell, None)
-        ran = self._seat.run(cell.source)
-        cell.outputs = ran.outputs
-        name = cell.metadata.get("medlab", {}).get("exercise")
-        if name and ran.status != "ok":
-            self._trouble[name] = ran
-        watch(cell, ran)
+        about = cell.metadata.get("medlab", {})
+        result = self._result_of_cell(cell)
+        cell.outputs = result.outputs
+        if about.get("exercise") and result.status != "ok":
+            self._trouble[about["exercise"]] = result
+        if about.get("check") and result.status == "timeout":
+            self._late[about["check"]] = result.error
+        watch(cell, result)
+
+    def _result_of_cell(self, cell: NotebookNode) -> CellResult:
+        """Run a cell, unless it calls an answer that has been stopped already."""
+        stopped = [name for name in _answers_used(cell) if self._stopped(name)]
+        if stopped:
+            text = f"[not run: '{stopped[0]}' did not finish in time]\n"
+            shown = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+            return CellResult("timeout", shown, text.strip())
+        limit = self._session.limits.cell_seconds
+        started = time.perf_counter()
+        result = self._session.run(cell.source, self._allowed.seconds_for_cell(cell.id, limit))
+        self.pace.cells[cell.id] = round(time.perf_counter() - started, 3)
+        return result
 
     def _judge_test(self, test: HiddenTest) -> None:
         """Judge one test, unless the exercise is untouched or has stopped a kernel already."""
@@ -152,25 +124,35 @@ class Sitting:
         if stopped:
             done.append(TestResult(test.about, 0, test.points, *stopped))
             return
-        done.append(self._judge.judge(test, LearnerProxy(self._seat.ready())))
+        limit = self._session.limits.cell_seconds
+        seconds = self._allowed.seconds_for_test(test, limit)
+        done.append(self._referee.judge(test, LearnerProxy(self._session.ready(), seconds)))
+        self.pace.tests[name_of(test)] = done[-1].seconds
+
+    def _count_as_passed(self, test: HiddenTest) -> None:
+        """Count a test in front of which only the course's own answers ran, in a checkpoint."""
+        passed = TestResult(test.about, test.points, test.points, Status.PASSED, "")
+        self._tests[test.exercise].append(passed)
 
     def _stopped(self, name: str) -> tuple[Status, str] | None:
         """Return status and message of what already stopped this exercise, or the sitting."""
-        ran = self._trouble.get(name)
-        if ran is not None and ran.status in STOPPED:
-            return STOPPED[ran.status], f"your cell was stopped: {ran.error}"
-        for test in self._tests[name]:
+        result = self._trouble.get(name)
+        if result is not None and result.status in STOPPED:
+            return STOPPED[result.status], f"your cell was stopped: {result.error}"
+        if name in self._late:
+            return Status.TIMEOUT, f"its check was stopped: {self._late[name]}"
+        for test in self._tests.get(name, ()):
             if test.status in (Status.TIMEOUT, Status.KILLED):
                 return test.status, "not run, since an earlier test stopped the kernel"
-        if self._seat.over:
-            return Status.TIMEOUT, out_of_time(self._seat.limits)
+        if self._session.over:
+            return Status.TIMEOUT, out_of_time(self._session.limits)
         return None
 
     def _result(self, exercise) -> ExerciseResult:
         if exercise.name in self._untouched:
             return not_attempted(exercise.name, exercise.points)
-        tests, ran = self._tests[exercise.name], self._trouble.get(exercise.name)
-        return summarise(exercise.name, exercise.points, tests, ran.error if ran else "")
+        tests, cell = self._tests[exercise.name], self._trouble.get(exercise.name)
+        return summarise(exercise.name, exercise.points, tests, cell.error if cell else "")
 
     def _written(self, written, notebook: NotebookNode) -> ExerciseResult:
         answer = _source(notebook, written.cell_id).strip()
@@ -179,8 +161,29 @@ class Sitting:
         return needs_grading(written.name, written.points)
 
 
+def cells_to_run(unit: Unit, notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the code cells that grading runs: all but demonstrations.
+
+    No hidden test rests on a demonstration: a class need not wait for its training.
+    """
+    shown = {cell.id for cell in unit.cells if DEMONSTRATION in cell.options}
+    return [c for c in notebook.cells if c.cell_type == "code" and c.id not in shown]
+
+
+def beginning(unit: Unit, notebook: NotebookNode) -> tuple[str, ...]:
+    """Return the sources of the cells that run before a notebook's first exercise."""
+    return before(unit, notebook, unit.exercises[0].name)
+
+
+def before(unit: Unit, notebook: NotebookNode, exercise: str) -> tuple[str, ...]:
+    """Return the sources of the cells that run before an exercise."""
+    cells = cells_to_run(unit, notebook)
+    names = [cell.metadata.get("medlab", {}).get("exercise") for cell in cells]
+    return tuple(cell.source for cell in cells[: names.index(exercise)])
+
+
 def steps(unit: Unit, notebook: NotebookNode) -> list[Step]:
-    """Pair each cell with the hidden tests that stand behind it in the unit's source.
+    """Pair each cell with the hidden tests that follow it in the unit's source.
 
     Cells that the learner added come before the tests of the course's cell that they follow.
     """
@@ -203,3 +206,14 @@ def _close(found: list[Step], tests: tuple[HiddenTest, ...]) -> None:
 
 def _source(notebook: NotebookNode, cell_id: str) -> str:
     return next((cell.source for cell in notebook.cells if cell.id == cell_id), "")
+
+
+def _has_added_code(notebook: NotebookNode) -> bool:
+    added = [c for c in notebook.cells if c.metadata.get("medlab", {}).get("added")]
+    return any(cell.cell_type == "code" and cell.source.strip() for cell in added)
+
+
+def _answers_used(cell: NotebookNode) -> list[str]:
+    """Return the exercises whose answers a check or a cell marked with `needs` calls."""
+    words = cell.source.partition("\n")[0].split()
+    return words[1:] if words[:1] in (["%%check"], ["%%needs"]) else []
