@@ -67,11 +67,11 @@ lint: setup  ## ruff: lint and format check
 	@ruff check
 	@ruff format --check
 
-format: setup  ## ruff: mend what it can
+format: setup  ## ruff: fix what it can
 	@ruff check --fix --quiet
 	@ruff format
 
-lock: ## requirements.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions
+lock: ## write requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
 	@tools/lock.sh
 
 clean:  ## remove .venv and what was built; work/ stays

@@ -193,7 +193,52 @@ def test_a_setup_that_was_interrupted_starts_again(checkout_of_tools):
 def test_a_setup_after_a_changed_pyproject_installs_medlab_alone(checkout_of_tools):
     prepared(checkout_of_tools)
     (checkout_of_tools / "pyproject.toml").write_text("# another\n")
-    assert setup(checkout_of_tools).stdout == "medlab: .venv is ready\n"
+    said = setup(checkout_of_tools).stdout
+    assert re.fullmatch(
+        r"medlab: 4 of 4: medlab itself\nmedlab: .venv is ready after \d+ s\n", said
+    )
+
+
+def test_setup_gives_uv_the_index_that_pip_uses(checkout_of_tools):
+    prepared(checkout_of_tools)
+    assert (checkout_of_tools / "uv.log").read_text().splitlines() == [
+        "file:///nearby|a b|pip sync --require-hashes requirements.lock",
+        "file:///nearby|a b|pip install --quiet --no-deps --no-build-isolation --editable .",
+    ]
+
+
+LOCK = """# a comment
+nvidia-cublas==13.4 ; sys_platform == 'linux' \\
+    --hash=sha256:1
+torch==2.15.0 \\
+    --hash=sha256:2
+    # via medlab-course
+torchmetrics==1.0 \\
+    --hash=sha256:3
+triton==3.9 \\
+    --hash=sha256:4
+"""
+
+
+def test_setup_with_cpu_builds_holds_all_but_torch_to_hashes_and_keeps_that_choice(
+    checkout_of_tools,
+):
+    (checkout_of_tools / "requirements.lock").write_text(LOCK)
+    assert setup(checkout_of_tools, MEDLAB_TORCH="cpu").returncode == 0
+    synced, torch, _medlab = (checkout_of_tools / "uv.log").read_text().splitlines()
+    assert synced.endswith("pip sync --require-hashes .venv/rest.lock")
+    assert torch.endswith("pip install --no-deps --torch-backend cpu -r .venv/torch.txt")
+    rest = (checkout_of_tools / ".venv/rest.lock").read_text()
+    assert rest == "torchmetrics==1.0 \\\n    --hash=sha256:3\n"
+    assert (checkout_of_tools / ".venv/torch.txt").read_text() == "torch==2.15.0\n"
+    assert setup(checkout_of_tools).stdout == ""
+    assert "setting up" in setup(checkout_of_tools, MEDLAB_TORCH="").stdout
+
+
+def test_setup_with_unknown_builds_of_torch_says_so_in_one_line(checkout_of_tools):
+    done = setup(checkout_of_tools, MEDLAB_TORCH="tpu")
+    assert done.returncode == 2
+    assert done.stderr == "medlab: MEDLAB_TORCH=tpu is not known: use cpu, or leave it empty\n"
 
 
 def test_a_setup_with_something_that_is_no_python_says_so_in_one_line(checkout_of_tools):
@@ -225,23 +270,32 @@ def checkout_of_tools(tmp_path):
         (tmp_path / "tools" / name).chmod(0o755)
     (tmp_path / "requirements.lock").write_text("")
     (tmp_path / "pyproject.toml").write_text("")
-    python = tmp_path / "python"
-    python.write_text(STAND_IN)
-    python.chmod(0o755)
+    for name, text in {"python": STAND_IN, "pip": PIP, "uv": UV}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
     return tmp_path
 
 
-# Answers as python does: -c succeeds, -V prints, -m venv makes a python whose pip installs nothing.
+# Answers as python does: -c succeeds, -V prints, -m venv makes a python with this pip and a uv.
 STAND_IN = """#!/bin/bash
 case "$*" in
 -V) echo Python 3.11.0 ;;
 *venv*--clear*)
     rm -rf .venv
     mkdir -p .venv/bin
-    printf '#!/bin/bash\\nexit ${PIP_FAILS:-0}\\n' >.venv/bin/python
-    chmod +x .venv/bin/python
+    cp pip .venv/bin/python
+    cp uv .venv/bin/uv
     ;;
 esac
+"""
+PIP = """#!/bin/bash
+case "$*" in
+*"config list") echo "global.index-url='file:///nearby'"; echo "global.extra-index-url='a\\nb'" ;;
+*install*) exit ${PIP_FAILS:-0} ;;
+esac
+"""
+UV = """#!/bin/bash
+echo "$UV_DEFAULT_INDEX|$UV_INDEX|$*" >>uv.log
 """
 
 
@@ -260,7 +314,7 @@ def prepared(checkout):
     done = setup(checkout)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("medlab: setting up .venv")
-    assert done.stdout.splitlines()[-1] == "medlab: .venv is ready"
+    assert done.stdout.splitlines()[-1].startswith("medlab: .venv is ready")
 
 
 # --- pages, licences, hosts ---
