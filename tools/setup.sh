@@ -4,6 +4,7 @@
 # Exit 2: something that only the user can install is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/clock.sh
 
 venv=.venv
 # Without the variable, an environment keeps the choice that it was made with.
@@ -21,18 +22,6 @@ pip() { $venv/bin/python -m pip --disable-pip-version-check "$@"; }
 uv() { VIRTUAL_ENV=$venv $venv/bin/uv "$@"; }
 
 say() { printf 'medlab: %s\n' "$*"; }
-
-# Run a command; print a line every 10 seconds that it takes.
-with_clock() {
-    local what=$1 clock status=0
-    shift
-    # Its own output goes nowhere: a sleep that is left over must not keep a reader of ours waiting.
-    while sleep 10 >/dev/null 2>&1; do say "$what: $((SECONDS - started)) s"; done &
-    clock=$!
-    "$@" || status=$?
-    kill $clock && wait $clock 2>/dev/null || true
-    return $status
-}
 
 # A setting of pip's, from its variables first, then from its files.
 pip_setting() {
@@ -82,13 +71,12 @@ install_cpu_torch() {
     uv pip install --no-deps --torch-backend cpu -r $venv/torch.txt
 }
 
-# uv writes no bytecode. Some files of packages are for other versions of Python: they stay as they are.
-compile() { $venv/bin/python -m compileall -qq -j 0 $venv/lib || true; }
+write_bytecode() { $venv/bin/python tools/write_bytecode.py >/dev/null 2>&1; }
 
 install_packages() {
     local python
     case $torch in
-    "") size="3.5 GB to download (less what uv's cache has), 9 GB on disk" step=install_locked ;;
+    "") size="3 GB to download, 9 GB on disk (less where uv has it in its cache)" step=install_locked ;;
     cpu) size="1 GB to download, 4 GB on disk; not tested by us" step=install_cpu_torch ;;
     *) say "MEDLAB_TORCH=$torch is not known: use cpu, or leave it empty" >&2 && exit 2 ;;
     esac
@@ -99,9 +87,9 @@ install_packages() {
     say "1 of 4: uv, which installs the rest"
     install_uv
     say "2 of 4: the packages of requirements.lock"
-    with_clock "packages" $step
-    say "3 of 4: compiling Python files, so that programs start faster"
-    with_clock "compiling" compile
+    with_clock_off_terminal "packages" $step
+    say "3 of 4: compiling what units import, so that they start faster"
+    with_clock compiling write_bytecode
     printf '%s' "$torch" >$venv/torch
     mark_done packages
 }
