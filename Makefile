@@ -8,12 +8,12 @@ BIN := .venv/bin
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
 # One thread per process: the tests and the grader already run one process per core.
-test demo demo-cluster build bench: export OMP_NUM_THREADS := 1
-test demo demo-cluster build: export MEDLAB_SCALE := ci
+test test-changed demo demo-cluster build bench: export OMP_NUM_THREADS := 1
+test test-changed demo demo-cluster build: export MEDLAB_SCALE := ci
 # The programs of .venv find each other (a kernel's python, jupyter's commands).
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo demo-cluster test lab build bench lint format lock clean
+.PHONY: help setup demo demo-cluster test test-changed lab build bench lint format lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -45,13 +45,16 @@ demo-cluster: setup  ## the demo's class on a Dask cluster of two workers on thi
 		python tools/demo_cluster.py build/demo/submissions build/demo-cluster
 
 test: setup  ## every check, as in CI
-	@tools/postgresql.sh
+	@tools/test_programs.sh
 	$(BIN)/python -m pip check
 	ruff check
 	ruff format --check
 	medlab build --check
-	pytest -n $(CORES) --dist loadgroup tests
+	pytest -n $(CORES) --dist loadgroup --no-loadscope-reorder tests
 	pytest -n $(CORES) --dist loadfile --nbval solutions
+
+test-changed: setup  ## what your change can touch, in minutes; SINCE=revision, default main
+	@python tools/changed_tests.py $(or $(SINCE),main)
 
 # Without nbgrader's menus (it is here for the tests) and without questions about news.
 lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/jupyter

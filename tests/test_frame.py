@@ -156,7 +156,9 @@ def make(*arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lab", "build", "bench", "lint", "setup"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "test-changed", "lab", "build", "bench", "lint", "setup"]
+)
 def test_a_target_sets_up_first(target):
     assert make(target).startswith("tools/setup.sh")
 

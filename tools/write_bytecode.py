@@ -7,13 +7,17 @@ PYTHONDONTWRITEBYTECODE, every start of torch and monai would compile them again
 import ast
 import contextlib
 import importlib
-import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 FOLDERS = ("course", "src", "tests")
 OURS = {"medlab", "tests", "benchmarks"}
+FRAMEWORKS = {
+    **dict.fromkeys(("torch", "torchvision", "monai", "pytorch_grad_cam", "shap"), "torch"),
+    **dict.fromkeys(("tensorflow", "keras", "ai_edge_litert"), "tensorflow"),
+}
 
 
 def imported_modules():
@@ -29,15 +33,24 @@ def imported_modules():
     return sorted(name for name in names if name.split(".")[0] not in OURS)
 
 
-def main():
+def import_all(names):
     sys.dont_write_bytecode = False
     warnings.simplefilter("ignore")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    for name in imported_modules():
+    for name in names:
         # Some are for other systems, or belong to a learner's folder.
         with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(name)
 
 
+def main():
+    """Share the imports among processes: side by side, and frameworks that clash in one apart."""
+    shares = {framework: [] for framework in FRAMEWORKS.values()} | {"others": []}
+    for name in imported_modules():
+        shares[FRAMEWORKS.get(name.split(".")[0], "others")].append(name)
+    started = [subprocess.Popen([sys.executable, __file__, *names]) for names in shares.values()]
+    for process in started:
+        process.wait()  # one that crashed has only left some files for later
+
+
 if __name__ == "__main__":
-    main()
+    import_all(sys.argv[1:]) if sys.argv[1:] else main()
