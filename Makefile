@@ -13,6 +13,9 @@ test test-changed demo demo-cluster build: export MEDLAB_SCALE := ci
 # The programs of .venv find each other (a kernel's python, jupyter's commands).
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Packages are compiled once, when they are first used (uv leaves that to Python).
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo demo-cluster test test-changed lab build bench lint format lock clean
 
 help:  ## this list

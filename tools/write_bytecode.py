@@ -1,7 +1,7 @@
-"""Import what units, medlab and tests import, so that Python keeps the compiled files.
+"""Import what units import, so that Python keeps the compiled files.
 
-uv writes no bytecode. Where nothing may write it later, as in a jail, or does not, as with
-PYTHONDONTWRITEBYTECODE, every start of torch and monai would compile them again.
+uv writes no bytecode, and a unit's kernel, in its jail, cannot: every start of torch and monai
+would compile them again. What medlab and its tests import is compiled when it is first used.
 """
 
 import ast
@@ -12,8 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-FOLDERS = ("course", "src", "tests")
-OURS = {"medlab", "tests", "benchmarks"}
+FOLDER = "course"
 FRAMEWORKS = {
     **dict.fromkeys(("torch", "torchvision", "monai", "pytorch_grad_cam", "shap"), "torch"),
     **dict.fromkeys(("tensorflow", "keras", "ai_edge_litert"), "tensorflow"),
@@ -23,14 +22,13 @@ FRAMEWORKS = {
 def imported_modules():
     """Name the modules, in the order of the alphabet; a unit's cells are Python like any other."""
     names = set()
-    for folder in FOLDERS:
-        for path in Path(folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import):
-                    names |= {alias.name for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and not node.level:
-                    names.add(node.module)
-    return sorted(name for name in names if name.split(".")[0] not in OURS)
+    for path in Path(FOLDER).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module)
+    return sorted(name for name in names if name.split(".")[0] != "medlab")
 
 
 def import_all(names):
