@@ -6,9 +6,9 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 
+import medlab
 from medlab.figures import Figure, Kind
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def _machine():
 
 
 def _versions():
-    return {"python": platform.python_version(), "medlab": metadata.version("medlab")}
+    return {"python": platform.python_version(), "medlab": medlab.__version__}
 
 
 def table(result):

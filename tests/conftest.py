@@ -1,9 +1,11 @@
-"""A small course that tests can take apart, made anew for each test."""
+"""A small course that tests can take apart, made again for each test; how tests share the cores."""
 
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+from tests.support.skips import check_skips
 
 from medlab.course import Syllabus, Unit, load_syllabus, load_unit
 from medlab.sandbox import isolation
@@ -40,11 +42,49 @@ def tiny_unit(tiny_syllabus) -> Unit:
     return load_unit(tiny_syllabus.find("add-two"))
 
 
-def pytest_collection_modifyitems(items) -> None:
-    """Keep the tests of a file on one worker, and of the file of all units those of each unit.
+# How long an example takes measures the machine and its neighbours, not medlab.
+hypothesis.settings.register_profile(
+    "medlab", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("medlab")
 
-    With pytest-xdist's `--dist loadgroup`; one file holds the longest tests there are.
+# The groups that take longest start first, or the last of them would run alone.
+LONGEST = ("class of attackers", "swin-vs-cnn", "retinopathy-fusion", "scanner-shift")
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption(
+        "--unit", action="append", default=[], help="of the tests of each unit, run only this one's"
+    )
+
+
+def pytest_configure(config) -> None:
+    check_skips(config)
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Give each group of tests to one worker, with pytest-xdist's `--dist loadgroup`.
+
+    A group is a file; but all tests of the class of attackers are one, since the class is graded
+    once, and each unit is one, since a single file holds the longest tests there are.
     """
+    if wanted := config.getoption("unit"):
+        items[:] = [item for item in items if _slug(item) in ("", *wanted)]
     for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        item.add_marker(pytest.mark.xdist_group(parameters.get("slug", item.path.name)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _start(_group(item)))
+
+
+def _group(item) -> str:
+    if "graded" in getattr(item, "fixturenames", ()):
+        return "class of attackers"
+    return _slug(item) or item.path.name
+
+
+def _slug(item) -> str:
+    """Return the unit that a test is about, where it is one of a test for each unit."""
+    return getattr(getattr(item, "callspec", None), "params", {}).get("slug", "")
+
+
+def _start(group: str) -> int:
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)

@@ -80,6 +80,7 @@ def imported_by(*arguments):
 
 
 def cpu_seconds(*command):
+    """Processor time: the clock on the wall also counts the neighbours."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -96,9 +97,16 @@ def test_importing_medlab_loads_nothing_heavy():
     assert not set(done.stdout.split()) & (HEAVY | {"rich", "typer"})
 
 
-def test_help_answers_in_under_a_third_of_a_second():
-    # Processor time, best of several: the clock on the wall also counts the neighbours.
-    assert min(cpu_seconds(MEDLAB, "--help") for _ in range(7)) < 0.3
+def test_help_costs_less_than_fifteen_bare_starts_of_python():
+    # In turns and the best of seven: both meet the same machine in the same state.
+    bare, helps = zip(
+        *(
+            (cpu_seconds(sys.executable, "-c", "pass"), cpu_seconds(MEDLAB, "--help"))
+            for _ in range(7)
+        ),
+        strict=True,
+    )
+    assert min(helps) < 15 * min(bare)
 
 
 # --- the lock, pyproject and conda ---
@@ -148,7 +156,9 @@ def make(*arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lab", "build", "bench", "lint", "setup"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "test-changed", "lab", "build", "bench", "lint", "setup"]
+)
 def test_a_target_sets_up_first(target):
     assert make(target).startswith("tools/setup.sh")
 
@@ -193,7 +203,52 @@ def test_a_setup_that_was_interrupted_starts_again(checkout_of_tools):
 def test_a_setup_after_a_changed_pyproject_installs_medlab_alone(checkout_of_tools):
     prepared(checkout_of_tools)
     (checkout_of_tools / "pyproject.toml").write_text("# another\n")
-    assert setup(checkout_of_tools).stdout == "medlab: .venv is ready\n"
+    said = setup(checkout_of_tools).stdout
+    assert re.fullmatch(
+        r"medlab: 4 of 4: medlab itself\nmedlab: .venv is ready after \d+ s\n", said
+    )
+
+
+def test_setup_gives_uv_the_index_that_pip_uses(checkout_of_tools):
+    prepared(checkout_of_tools)
+    assert (checkout_of_tools / "uv.log").read_text().splitlines() == [
+        "file:///nearby|a b|pip sync --require-hashes requirements.lock",
+        "file:///nearby|a b|pip install --quiet --no-deps --no-build-isolation --editable .",
+    ]
+
+
+LOCK = """# a comment
+nvidia-cublas==13.4 ; sys_platform == 'linux' \\
+    --hash=sha256:1
+torch==2.15.0 \\
+    --hash=sha256:2
+    # via medlab-course
+torchmetrics==1.0 \\
+    --hash=sha256:3
+triton==3.9 \\
+    --hash=sha256:4
+"""
+
+
+def test_setup_with_cpu_builds_holds_all_but_torch_to_hashes_and_keeps_that_choice(
+    checkout_of_tools,
+):
+    (checkout_of_tools / "requirements.lock").write_text(LOCK)
+    assert setup(checkout_of_tools, MEDLAB_TORCH="cpu").returncode == 0
+    synced, torch, _medlab = (checkout_of_tools / "uv.log").read_text().splitlines()
+    assert synced.endswith("pip sync --require-hashes .venv/rest.lock")
+    assert torch.endswith("pip install --no-deps --torch-backend cpu -r .venv/torch.txt")
+    rest = (checkout_of_tools / ".venv/rest.lock").read_text()
+    assert rest == "torchmetrics==1.0 \\\n    --hash=sha256:3\n"
+    assert (checkout_of_tools / ".venv/torch.txt").read_text() == "torch==2.15.0\n"
+    assert setup(checkout_of_tools).stdout == ""
+    assert "setting up" in setup(checkout_of_tools, MEDLAB_TORCH="").stdout
+
+
+def test_setup_with_unknown_builds_of_torch_says_so_in_one_line(checkout_of_tools):
+    done = setup(checkout_of_tools, MEDLAB_TORCH="tpu")
+    assert done.returncode == 2
+    assert done.stderr == "medlab: MEDLAB_TORCH=tpu is not known: use cpu, or leave it empty\n"
 
 
 def test_a_setup_with_something_that_is_no_python_says_so_in_one_line(checkout_of_tools):
@@ -220,28 +275,37 @@ def test_a_person_without_rights_gets_the_line_to_run(tmp_path):
 def checkout_of_tools(tmp_path):
     """A checkout whose lock is empty and whose package is a stand-in, so that setup is quick."""
     (tmp_path / "tools").mkdir()
-    for name in ("setup.sh", "python.sh", "apt.sh"):
+    for name in ("setup.sh", "python.sh", "apt.sh", "clock.sh"):
         (tmp_path / "tools" / name).write_text(read(f"tools/{name}"))
         (tmp_path / "tools" / name).chmod(0o755)
     (tmp_path / "requirements.lock").write_text("")
     (tmp_path / "pyproject.toml").write_text("")
-    python = tmp_path / "python"
-    python.write_text(STAND_IN)
-    python.chmod(0o755)
+    for name, text in {"python": STAND_IN, "pip": PIP, "uv": UV}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
     return tmp_path
 
 
-# Answers as python does: -c succeeds, -V prints, -m venv makes a python whose pip installs nothing.
+# Answers as python does: -c succeeds, -V prints, -m venv makes a python with this pip and a uv.
 STAND_IN = """#!/bin/bash
 case "$*" in
 -V) echo Python 3.11.0 ;;
 *venv*--clear*)
     rm -rf .venv
     mkdir -p .venv/bin
-    printf '#!/bin/bash\\nexit ${PIP_FAILS:-0}\\n' >.venv/bin/python
-    chmod +x .venv/bin/python
+    cp pip .venv/bin/python
+    cp uv .venv/bin/uv
     ;;
 esac
+"""
+PIP = """#!/bin/bash
+case "$*" in
+*"config list") echo "global.index-url='file:///nearby'"; echo "global.extra-index-url='a\\nb'" ;;
+*install*) exit ${PIP_FAILS:-0} ;;
+esac
+"""
+UV = """#!/bin/bash
+echo "$UV_DEFAULT_INDEX|$UV_INDEX|$*" >>uv.log
 """
 
 
@@ -260,7 +324,7 @@ def prepared(checkout):
     done = setup(checkout)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("medlab: setting up .venv")
-    assert done.stdout.splitlines()[-1] == "medlab: .venv is ready"
+    assert done.stdout.splitlines()[-1].startswith("medlab: .venv is ready")
 
 
 # --- pages, licences, hosts ---
@@ -328,6 +392,15 @@ def test_no_tracked_file_names_a_registry_host():
     hosts = re.compile("|".join(re.escape(a + b) for a, b in halves).encode())
     guilty = [path for path in tracked() if path.is_file() and hosts.search(path.read_bytes())]
     assert guilty == []
+
+
+def test_nothing_advises_to_install_the_other_medlab():
+    # PyPI has one of another kind; this one's distribution has another name.
+    advice = re.compile(rb"(pip|uv) (install|add) [^\n]{0,40}\bmedlab(?!-course)\b(?![/.])", re.I)
+    guilty = [path for path in tracked() if path.is_file() and advice.search(path.read_bytes())]
+    assert guilty == [
+        Path(__file__)
+    ]  # the demonstration that the pattern finds it: pip install medlab
 
 
 # --- benchmarks ---

@@ -61,12 +61,12 @@ def build(
         for change in builder.build(syllabus, slugs or ()):
             print(f"{change.what}: {change.path.relative_to(syllabus.root)}", flush=True)
             changes.append(change)
-    _close_build(check, changes, syllabus)
+    _close_build(check, changes, syllabus, len(slugs or syllabus.units))
 
 
-def _close_build(check: bool, changes: list, syllabus) -> None:
+def _close_build(check: bool, changes: list, syllabus, units: int) -> None:
     if not changes:
-        print(f"{len(syllabus.units)} units, all notebooks in step with course/")
+        print(f"{units} units, all notebooks in step with course/")
     elif check:
         for change in changes:
             print(f"{change.what}: {change.path.relative_to(syllabus.root)}")

@@ -18,6 +18,7 @@ from typing import Literal
 GIB = 2**30
 LEAST_DISK = 1 * GIB
 
+DISTRIBUTION = "medlab-course"  # PyPI has another medlab
 CORE_EXTRAS = {"foundations"}
 
 # package: what it enables
@@ -96,7 +97,7 @@ def _machine() -> list[Finding]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
         Finding("machine", "Python", platform.python_version(), "ok"),
-        Finding("machine", "medlab", _version("medlab") or "not installed", "ok"),
+        Finding("machine", "medlab", _version(DISTRIBUTION) or "not installed", "ok"),
         Finding("machine", "memory", f"{memory / GIB:.1f} GiB", "ok"),
         Finding("machine", "cores", str(_cores()), "ok"),
         _disk(shutil.disk_usage(Path.cwd()).free),
@@ -172,7 +173,7 @@ def _core_names() -> list[str]:
     from packaging.requirements import Requirement
 
     try:
-        requirements = [Requirement(line) for line in metadata.requires("medlab") or []]
+        requirements = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or []]
     except metadata.PackageNotFoundError:
         return []
     return [r.name for r in requirements if _is_core(r)]
@@ -189,7 +190,7 @@ def _core_package(name: str, root: Path | None) -> Finding:
     version = _version(name)
     if version:
         return Finding("package", name, version, "ok")
-    command = "make clean setup" if root else "pip install 'medlab[foundations]'"
+    command = "make clean setup" if root else f"pip install {name}"
     return Finding("package", name, "", "needed", command)
 
 

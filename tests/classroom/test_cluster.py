@@ -98,7 +98,7 @@ def test_a_worker_without_medlab_is_named(cluster, tiny_unit):
     worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         wait_for_workers(cluster, 3)
-        with pytest.raises(BadInput, match=r"worker tcp://.* has no medlab: install medlab"):
+        with pytest.raises(BadInput, match=r"worker tcp://.* has no medlab: install version"):
             list(run_on_cluster(cluster.scheduler_address, tasks(tiny_unit, 1)))
     finally:
         worker.kill()

@@ -37,9 +37,7 @@ def _client(address: str):
     try:
         from distributed import Client
     except ImportError:
-        raise BadInput(
-            "--dask needs the package distributed: pip install 'medlab[cluster]'"
-        ) from None
+        raise BadInput("--dask needs the package distributed: pip install distributed") from None
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -54,7 +52,8 @@ def _check_workers(client, address: str) -> None:
         if isinstance(version, OSError):
             continue  # it went away just now; others do its work
         if not isinstance(version, str):
-            raise BadInput(f"worker {worker} has no medlab: install medlab {medlab.__version__}")
+            missing = f"worker {worker} has no medlab"
+            raise BadInput(f"{missing}: install version {medlab.__version__} there")
         if version != medlab.__version__:
             told = f"worker {worker} has medlab {version}, this grader {medlab.__version__}"
             raise BadInput(f"{told}: install the same version on both")

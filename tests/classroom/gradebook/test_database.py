@@ -32,7 +32,7 @@ def somebody_else() -> str | None:
 @pytest.fixture(scope="module")
 def server():
     """The URL of a PostgreSQL server on a Unix socket in a folder of its own."""
-    pytest.importorskip("psycopg", reason="no psycopg: pip install 'medlab[postgresql]'")
+    pytest.importorskip("psycopg", reason="no psycopg: pip install 'psycopg[binary]'")
     initdb, pg_ctl = program("initdb"), program("pg_ctl")
     if not initdb or not pg_ctl:
         pytest.skip("no PostgreSQL server: apt-get install postgresql")
@@ -192,7 +192,7 @@ def test_what_is_no_gradebook_url_is_one_line(url, tmp_path, monkeypatch):
 
 
 def test_a_server_that_is_not_there_is_one_line_without_the_password():
-    pytest.importorskip("psycopg", reason="no psycopg: pip install 'medlab[postgresql]'")
+    pytest.importorskip("psycopg", reason="no psycopg: pip install 'psycopg[binary]'")
     with pytest.raises(BadInput) as refused:
         Gradebook("postgresql+psycopg://ada:geheim@localhost:1/x")
     assert "cannot be opened" in str(refused.value)

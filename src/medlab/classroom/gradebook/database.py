@@ -190,7 +190,7 @@ def _engine(url: str) -> Engine:
     except ImportError as error:
         raise BadInput(
             f"the driver of that gradebook is not installed ({error}): "
-            "for PostgreSQL, pip install 'medlab[postgresql]'"
+            "for PostgreSQL, pip install 'psycopg[binary]'"
         ) from None
 
 
