@@ -54,8 +54,8 @@ def refused(ran) -> str:
         ("build nosuch", "there is no unit 'nosuch' in course/syllabus.yaml: there are add-two"),
         ("build ../add-two", "there is no unit '../add-two'"),
         ("start ad-two", "did you mean add-two?"),
-        ("start", "name one unit, or say --next"),
-        ("start add-two --next", "name one unit, or say --next"),
+        ("start", "name one unit or pass --next"),
+        ("start add-two --next", "name one unit or pass --next"),
         ("start add-two", "is not there: "),
         ("hint nosuch add", "there is no unit 'nosuch'"),
         ("hint add-two nosuch", "unit 'add-two' has no exercise 'nosuch': there are add, mean"),
@@ -165,7 +165,7 @@ def test_a_hint_is_shown(medlab):
 
 
 def test_a_course_is_built_started_and_found_in_step(medlab, tiny_course):
-    assert "out of step" in medlab("build", "--check").stderr
+    assert "out of date" in medlab("build", "--check").stderr
     assert "written: notebooks/1-first/01-add-two.ipynb" in medlab("build").stdout
     assert medlab("build", "--check").returncode == 0
     assert medlab("start", "--next").stdout.strip() == str(tiny_course / "work/add-two.ipynb")

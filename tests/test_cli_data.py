@@ -125,8 +125,8 @@ def test_settings_have_the_type_of_their_default(data):
         ("make stars --set noise=x", "noise=x: expected a number"),
         ("make stars --set colour=7", "colour=7: expected true or false"),
         ("make stars --set sizes=a,b", "values in brackets"),
-        ("make stars --out full", "full is there and not empty"),
-        ("make stars --out full/mine.txt", "is there and not empty"),
+        ("make stars --out full", "full exists and is not empty"),
+        ("make stars --out full/mine.txt", "exists and is not empty"),
         ("make stars --out /proc/nosuch", "/proc/nosuch cannot be written"),
         ("fetch star", "did you mean stars?"),
         ("verify star", "did you mean stars?"),
@@ -173,7 +173,7 @@ def test_fetch_shows_licence_and_terms_and_does_nothing_unless_agreed(data, offe
     assert status == 2
     for part in ("CC BY 4.0", "cite the survey", "https://stars.example", "about 1,200 MB"):
         assert part in out
-    assert err == "medlab: nobody is here to agree: read the terms, then say --agree\n"
+    assert err == "medlab: no terminal to confirm on: read the terms, then pass --agree\n"
     assert offered == []
 
 
@@ -197,7 +197,7 @@ def test_fetch_verifies_what_came_and_fetches_once(data, offered, stars):
     assert "nothing wrong found" in out
     status, out, _ = data("fetch", "stars", "--agree")
     assert (status, len(offered)) == (0, 1)
-    assert "It is there" in out
+    assert "Already downloaded" in out
 
 
 def test_fetch_in_ci_is_refused(data, offered, monkeypatch):

@@ -1,8 +1,8 @@
-"""What this machine has, and what each missing thing would enable.
+"""What this machine has, and what each missing package or tool would enable.
 
 Versions come from package metadata and tools from PATH: nothing is imported or started, so that
-a broken package cannot break the report. What is *not* covered: whether a tool that is present
-works, and whether a device is plugged in.
+a broken package cannot break the report. Not covered: whether a tool that is present works, and
+whether a device is plugged in.
 """
 
 import glob
@@ -58,36 +58,21 @@ class Finding:
     name: str
     found: str  # version, size or place; empty when missing
     state: State  # absent: optional and missing; needed: the course may not run without it
-    note: str = ""  # what a missing thing would enable, or the command to run
+    note: str = ""  # what it would enable, or the command to run
 
 
 def examine() -> list[Finding]:
-    """List what this machine has and lacks; takes well under a second and changes nothing."""
+    """List what this machine has and what is missing; changes nothing, under a second."""
     root = _course_root()
     return [*_machine(), *_course(root), *_packages(root), *_tools()]
 
 
-def report(console) -> None:
-    """Print the findings to a rich console as a table, and below it the commands to run."""
-    from rich.table import Table
-
-    findings = examine()
-    table = Table(title="medlab doctor", title_justify="left")
-    for heading in ("what", "found", "state", "note"):
-        table.add_column(heading, overflow="fold")
-    for before, finding in zip([None, *findings], findings, strict=False):
-        if before and before.topic != finding.topic:
-            table.add_section()
-        table.add_row(finding.name, finding.found or "-", finding.state, finding.note)
-    console.print(table)
-    console.print(_verdict(findings), highlight=False)
-
-
-def _verdict(findings: list[Finding]) -> str:
+def verdict(findings: list[Finding]) -> str:
+    """Return what is still needed, with the command for each; or that nothing is."""
     needed = [f"{f.name}: {f.note}" for f in findings if f.state == "needed"]
     if needed:
         return "\n".join(["Still needed:", *(f"  {line}" for line in needed)])
-    return "All that the course needs is here. What is absent is optional."
+    return "Everything the course needs is installed. What is absent is optional."
 
 
 # --- machine ---
@@ -140,13 +125,13 @@ def _course(root: Path | None) -> list[Finding]:
 def _lock(root: Path) -> Finding:
     lock = root / "requirements.lock"
     if not lock.is_file():
-        note = "without it versions are free, and printed figures may differ"
+        note = "without it versions are not pinned, and printed figures may differ"
         return Finding("course", "tested set", "", "absent", note)
     wanted = locked_versions(lock.read_text())
-    astray = [name for name, version in wanted.items() if _version(name) != version]
-    if not astray:
+    differing = [name for name, version in wanted.items() if _version(name) != version]
+    if not differing:
         return Finding("course", "tested set", f"all {len(wanted)} versions match", "ok")
-    found = f"{len(astray)} of {len(wanted)} differ: {', '.join(astray[:3])}"
+    found = f"{len(differing)} of {len(wanted)} differ: {', '.join(differing[:3])}"
     return Finding("course", "tested set", found, "differs", "make clean setup")
 
 
@@ -169,7 +154,7 @@ def _packages(root: Path | None) -> list[Finding]:
 
 
 def _core_names() -> list[str]:
-    """Name what medlab itself requires, with the packages of the first track."""
+    """Return the packages that medlab and its first track require."""
     from packaging.requirements import Requirement
 
     try:
@@ -190,7 +175,7 @@ def _core_package(name: str, root: Path | None) -> Finding:
     version = _version(name)
     if version:
         return Finding("package", name, version, "ok")
-    command = "make clean setup" if root else f"pip install {name}"
+    command = "make clean setup" if root else "install medlab from its checkout: make setup"
     return Finding("package", name, "", "needed", command)
 
 
@@ -233,7 +218,7 @@ def _place(program: str) -> str:
 
 
 def _detail(name: str, place: str) -> str:
-    """Add to a tool's place what its presence alone does not say."""
+    """Return a tool's path, and whether Docker's engine runs or which GPU there is."""
     if place and name == "docker" and not Path("/var/run/docker.sock").exists():
         return f"{place} (no engine running)"
     if place and name == "nvidia-smi":

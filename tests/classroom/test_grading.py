@@ -17,8 +17,8 @@ import pytest
 
 from medlab.classroom import grading, publishing
 from medlab.classroom.opening import open_classroom
-from medlab.classroom.pages.console import print_grades
 from medlab.classroom.sample import SIZE, spread_mistakes, write_sample_class
+from medlab.cli.console import print_grades
 from medlab.course import load_syllabus, load_unit
 from medlab.course.audience import LEARNER, answered, notebook
 from medlab.course.build import text_of
@@ -166,7 +166,7 @@ def test_a_stopped_run_keeps_what_was_graded_and_goes_on_from_there(
     assert "Traceback" not in rest
     if how == signal.SIGINT:
         assert run.returncode == 130
-        assert "medlab: stopped; what was finished is kept" in rest
+        assert "medlab: interrupted; finished results are kept" in rest
         assert first.split(": ")[1].split(",")[0] in rows(out)
     assert 1 <= gradings(out) < 3
     assert medlab("grade", folder, "--out", out).returncode == 0

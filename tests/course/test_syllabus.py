@@ -36,6 +36,15 @@ def test_numbers_and_paths_follow_from_the_order(tmp_path):
         (course(unit("a"), unit("a")), "listed twice"),
         (course(unit("A_b")), "is not a slug"),
         ("tracks:\n  - slug: t\n    units:\n      - {slug: a}\n", "lacks hours, outcomes"),
+        (
+            course(unit("a", hides="[medlab.nosuch]")),
+            "'hides' lists 'medlab.nosuch', which is not a",
+        ),
+        (
+            course(unit("a", hides="[numpy]")),
+            "'hides' lists 'numpy', which is not a module of medlab",
+        ),
+        (course(unit("a", hides="medlab.text")), "'hides' is a list of modules"),
         ("tracks: 3\n", "a list 'tracks'"),
         ("tracks: [\n", "not valid YAML"),
         ("", "expected a mapping"),
@@ -47,6 +56,12 @@ def test_a_broken_syllabus_is_refused_in_one_line(tmp_path, text, said):
     assert said in str(refused.value)
     assert "syllabus.yaml" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_unit_hides_the_modules_that_it_lists_and_else_none(tmp_path):
+    listed = course(unit("a", hides="[medlab.text, medlab.edge]"), unit("b"))
+    units = load_syllabus(write(tmp_path, listed)).units
+    assert [one.hides for one in units] == [("medlab.text", "medlab.edge"), ()]
 
 
 def test_an_unknown_slug_is_answered_with_near_ones(tmp_path):

@@ -6,8 +6,9 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from medlab.course.cells import DEMONSTRATION, Cell, stub
+from medlab.course.loading import load_unit
 from medlab.course.syllabus import UnitEntry
-from medlab.course.unit import HiddenTest, Unit, load_unit
+from medlab.course.unit import HiddenTest, Unit
 from medlab.errors import BadInput
 
 LEARNER, INSTRUCTOR = "learner", "instructor"
@@ -121,20 +122,28 @@ def _metadata(cell: Cell) -> dict:
         return _locked(cell.id) | {"medlab": {"check": cell.name}}
     if cell.role == "exercise":
         medlab = {"exercise": cell.name, "points": cell.options["points"]}
-        return {"deletable": False, "medlab": medlab, "nbgrader": nbgrader(cell.id, solution=True)}
+        return {
+            "deletable": False,
+            "medlab": medlab,
+            "nbgrader": nbgrader_metadata(cell.id, solution=True),
+        }
     if cell.role == "written":
         points = cell.options["points"]
         medlab = {"written": cell.name, "points": points, "rubric": cell.options["rubric"]}
-        meta = nbgrader(cell.id, solution=True, points=points, cell_type="markdown")
+        meta = nbgrader_metadata(cell.id, solution=True, points=points, cell_type="markdown")
         return {"deletable": False, "medlab": medlab, "nbgrader": meta}
     return {}
 
 
 def _locked(cell_id: str) -> dict:
-    return {"deletable": False, "editable": False, "nbgrader": nbgrader(cell_id, locked=True)}
+    return {
+        "deletable": False,
+        "editable": False,
+        "nbgrader": nbgrader_metadata(cell_id, locked=True),
+    }
 
 
-def nbgrader(
+def nbgrader_metadata(
     cell_id: str,
     *,
     solution: bool = False,

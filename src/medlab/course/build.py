@@ -10,8 +10,9 @@ from nbformat.notebooknode import NotebookNode
 from medlab.course.audience import INSTRUCTOR, LEARNER, notebook
 from medlab.course.contents import contents
 from medlab.course.execute import execute
+from medlab.course.loading import load_unit
 from medlab.course.syllabus import Syllabus
-from medlab.course.unit import Unit, load_unit
+from medlab.course.unit import Unit
 from medlab.files import write_text
 
 

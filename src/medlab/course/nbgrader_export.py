@@ -10,7 +10,13 @@ from pathlib import Path
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from medlab.course.audience import EMPTY_ANSWER, INSTRUCTOR, nbgrader, notebook, tests_behind
+from medlab.course.audience import (
+    EMPTY_ANSWER,
+    INSTRUCTOR,
+    nbgrader_metadata,
+    notebook,
+    tests_behind,
+)
 from medlab.course.cells import STUB
 from medlab.course.unit import HiddenTest, Unit
 
@@ -67,7 +73,7 @@ def _preamble_cell(unit: Unit) -> NotebookNode:
 
 def _graded_cell(cell_id: str, body: str, points: int) -> NotebookNode:
     source = f"### BEGIN HIDDEN TESTS\n{body}\n### END HIDDEN TESTS"
-    metadata = {"nbgrader": nbgrader(cell_id, locked=True, points=points)}
+    metadata = {"nbgrader": nbgrader_metadata(cell_id, locked=True, points=points)}
     return nbformat.v4.new_code_cell(source, id=cell_id, metadata=metadata)
 
 

@@ -15,8 +15,9 @@ from medlab.course import nbgrader_export
 from medlab.course.audience import LEARNER, notebook
 from medlab.course.build import text_of
 from medlab.course.contents import contents
+from medlab.course.loading import load_unit
 from medlab.course.syllabus import RELEASE, REQUIRED, SYLLABUS, Syllabus, UnitEntry, read_yaml
-from medlab.course.unit import Unit, load_unit
+from medlab.course.unit import Unit
 from medlab.errors import BadInput
 from medlab.files import write_bytes
 

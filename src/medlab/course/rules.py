@@ -3,17 +3,14 @@
 import ast
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from medlab.course.cells import BEGIN, END, SETUP, Cell, stub
 from medlab.course.rubrics import RUBRICS, load_rubrics, near
+from medlab.course.unit import Unit
 from medlab.errors import BadInput
 
-if TYPE_CHECKING:
-    from medlab.course.unit import Unit
 
-
-def check(unit: "Unit", path: Path) -> None:
+def check(unit: Unit, path: Path) -> None:
     """Raise BadInput for the first rule that the unit breaks."""
     _check_names(unit, path)
     for cell in unit.cells:
@@ -28,7 +25,7 @@ def check(unit: "Unit", path: Path) -> None:
     _check_rubrics(unit, path)
 
 
-def _check_names(unit: "Unit", path: Path) -> None:
+def _check_names(unit: Unit, path: Path) -> None:
     exercises: dict[str, int] = {}
     for cell in unit.cells:
         if cell.role in ("exercise", "written"):
@@ -106,7 +103,7 @@ def _check_defines(tree: ast.Module, cell: Cell, path: Path) -> None:
         )
 
 
-def _check_points(unit: "Unit", cell: Cell, path: Path) -> None:
+def _check_points(unit: Unit, cell: Cell, path: Path) -> None:
     exercise = unit.exercise(cell.name)
     where = f"{path}:{cell.line}: exercise '{cell.name}'"
     if not exercise.checks:
@@ -123,7 +120,7 @@ def _check_points(unit: "Unit", cell: Cell, path: Path) -> None:
             raise BadInput(f"{where}: the mistake '{mistake.because}' loses no points")
 
 
-def _check_total(unit: "Unit", path: Path) -> None:
+def _check_total(unit: Unit, path: Path) -> None:
     total = unit.points + sum(written.points for written in unit.written)
     if total != unit.entry.points:
         raise BadInput(
@@ -131,7 +128,7 @@ def _check_total(unit: "Unit", path: Path) -> None:
         )
 
 
-def _check_rubrics(unit: "Unit", path: Path) -> None:
+def _check_rubrics(unit: Unit, path: Path) -> None:
     written = [cell for cell in unit.cells if cell.role == "written"]
     rubrics = load_rubrics(path.parents[2]) if written else {}
     for cell in written:

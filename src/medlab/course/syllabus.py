@@ -13,6 +13,8 @@ from medlab.errors import BadInput
 
 SYLLABUS = Path("course/syllabus.yaml")
 RELEASE = "learners"  # what a release's syllabus says under `release`: notebooks, no sources
+PACKAGE = Path(__file__).resolve().parents[1]  # medlab's own modules
+MODULE = re.compile(r"medlab(\.[A-Za-z_]\w*)+")
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 REQUIRED = {"slug", "title", "hours", "points", "prerequisites", "outcomes"}
 
@@ -28,6 +30,7 @@ class UnitEntry:
     prerequisites: tuple[str, ...]  # slugs
     outcomes: tuple[str, ...]
     libraries: tuple[str, ...]  # modules worth importing once for a whole class
+    hides: tuple[str, ...]  # modules of medlab that the unit's kernel must not be able to read
     track: str  # slug of the track
     track_title: str
     number: int  # place in its track, from 1
@@ -134,6 +137,7 @@ def _entry(
         prerequisites=tuple(unit["prerequisites"] or ()),
         outcomes=tuple(unit["outcomes"] or ()),
         libraries=tuple(unit.get("libraries") or ()),
+        hides=_hidden_modules(unit.get("hides") or [], where),
         track=str(track["slug"]),
         track_title=str(track.get("title") or track["slug"]),
         number=number,
@@ -141,6 +145,22 @@ def _entry(
         notebook=root / "notebooks" / name,
         solution=root / "solutions" / name,
     )
+
+
+def _hidden_modules(raw: object, where: str) -> tuple[str, ...]:
+    """Return the modules of `hides`; raise BadInput for one that medlab does not have."""
+    if not isinstance(raw, list):
+        raise BadInput(f"{where}: 'hides' is a list of modules: write [medlab.NAME]")
+    for name in raw:
+        if not isinstance(name, str) or not MODULE.fullmatch(name) or not _exists(name):
+            raise BadInput(f"{where}: 'hides' lists {name!r}, which is not a module of medlab")
+    return tuple(raw)
+
+
+def _exists(module: str) -> bool:
+    """Tell whether medlab has a module or package of this name, without importing it."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _check_slugs(units: tuple[UnitEntry, ...], path: Path) -> None:

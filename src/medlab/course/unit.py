@@ -1,18 +1,13 @@
-"""A unit: its cells, read and checked, and the exercises that they make up."""
+"""A unit: its cells and the exercises that they make up."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from medlab.course import rules
-from medlab.course.cells import SETUP, Cell, read_cells, stub
+from medlab.course.cells import SETUP, Cell, stub
 from medlab.course.syllabus import UnitEntry
 from medlab.errors import BadInput
-
-EXERCISE = re.compile(r'(?m)^# %% .*\bexercise="(\w+)"')
 
 
 @dataclass(frozen=True)
@@ -140,46 +135,6 @@ def _hidden_test(cell: Cell, exercise_points: int, number: int) -> HiddenTest:
         number=number,
         line=cell.line,
     )
-
-
-def load_unit(entry: UnitEntry) -> Unit:
-    """Read and check a unit's source file.
-
-    Raises BadInput, with file and line, for a malformed marker, an unknown name, points that do
-    not add up, an assert without a message, or a solution outside a function; and for a unit of a
-    learners' release, which has no source.
-    """
-    if entry.released:
-        raise BadInput(
-            "hints, solutions and hidden tests are not part of this learners' release: "
-            "ask your instructor"
-        )
-    text = entry.source.read_bytes() if entry.source.is_file() else b""
-    cells = tuple(read_cells(entry.source, entry.slug))
-    unit = Unit(entry, cells, hashlib.sha256(text).hexdigest()[:12])
-    rules.check(unit, entry.source)
-    return unit
-
-
-def exercise_names(entry: UnitEntry) -> list[str]:
-    """Return the names of a unit's exercises, in order, without checking the unit.
-
-    They come from its source; in a learners' release from the notebook's metadata. Raises BadInput
-    if that file cannot be read.
-    """
-    path = entry.notebook if entry.released else entry.source
-    try:
-        text = path.read_text(encoding="utf-8")
-        return _names_in_notebook(text) if entry.released else EXERCISE.findall(text)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}): put it back") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise BadInput(f"{path} is damaged: put back the one that was released") from None
-
-
-def _names_in_notebook(text: str) -> list[str]:
-    said = [cell["metadata"].get("medlab", {}) for cell in json.loads(text)["cells"]]
-    return [medlab["exercise"] for medlab in said if "exercise" in medlab]
 
 
 def _levels(source: str) -> list[str]:

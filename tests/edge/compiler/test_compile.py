@@ -153,5 +153,5 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 def test_the_room_loads_nothing_heavy():
     heavy = "{'ai_edge_litert', 'tensorflow', 'matplotlib', 'jinja2', 'unicorn', 'numpy'}"
-    code = f"import sys, medlab.edge, medlab.edge.cli; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, medlab.edge, medlab.cli.edge; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

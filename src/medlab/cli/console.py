@@ -39,8 +39,22 @@ def print_grades(
 
     With lateness, the score after it has a column of its own, and the reason is printed below.
     """
-    table = Table("student", "unit", "score", "max", "status", "seconds")
     late = [lateness.get((grade.student, grade.unit)) for grade in grades] if lateness else []
+    console = Console()
+    console.print(_grades_table(grades, late))
+    for grade in grades:
+        if grade.message:
+            _plain(console, f"{grade.student}, {grade.file}: {grade.message}")
+    for found in filter(None, late):
+        if found.keeps < 100:
+            _plain(console, f"{found.student}, {found.unit}: {found.reason}")
+    counts = Counter(grade.outcome for grade in grades)
+    summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    _plain(console, f"{len(grades)} rows: {summary}")
+
+
+def _grades_table(grades: list[Grade], late: list[Lateness | None]) -> Table:
+    table = Table("student", "unit", "score", "max", "status", "seconds")
     if any(late):
         table.add_column("after lateness")
     for grade, found in itertools.zip_longest(grades, late):
@@ -53,17 +67,7 @@ def print_grades(
             f"{grade.seconds:.1f}",
             *([f"{found.reduced(grade.score):g}" if found else ""] if any(late) else []),
         )
-    console = Console()
-    console.print(table)
-    for grade in grades:
-        if grade.message:
-            _plain(console, f"{grade.student}, {grade.file}: {grade.message}")
-    for found in filter(None, late):
-        if found.keeps < 100:
-            _plain(console, f"{found.student}, {found.unit}: {found.reason}")
-    counts = Counter(grade.outcome for grade in grades)
-    summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    _plain(console, f"{len(grades)} rows: {summary}")
+    return table
 
 
 @contextmanager

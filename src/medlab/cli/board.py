@@ -1,4 +1,4 @@
-"""`medlab board`: parsing and printing. The modules that do the work are imported late."""
+"""`medlab board`: build, run, profile and flash firmware."""
 
 import shlex
 import sys
@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-board = typer.Typer(
-    help="Firmware: build it, run it on an emulated board, profile it, flash a real one.",
-    no_args_is_help=True,
-)
+from medlab.cli.groups import new_group
+
+app = new_group(name="board", help="Build firmware, run it on an emulated board, flash a real one.")
 
 App = Annotated[str, typer.Argument(help="A folder with C files, or a name in hardware_labs/.")]
-BoardName = Annotated[str, typer.Option("--board", help="A board; see 'medlab board list'.")]
+Board = Annotated[str, typer.Option("--board", help="A board; see 'medlab board list'.")]
 Compiler = Annotated[str, typer.Option(help="gcc or zig; default: whichever is installed.")]
 FeedFile = Annotated[
     Path | None, typer.Option(help="Samples for the sensor: .npy, .bin (16 bits) or text.")
@@ -26,7 +25,7 @@ ModelFile = Annotated[
 DEFAULT = "stm32f405"
 
 
-@board.command("list")
+@app.command("list")
 def list_() -> None:
     """List the boards, and the compiler that would build for them."""
     from medlab.edge import boards
@@ -41,25 +40,25 @@ def list_() -> None:
     print(f"compiler: {toolchain.find().name}")
 
 
-@board.command()
+@app.command()
 def build(
-    app: App,
-    name: BoardName = DEFAULT,
+    application: App,
+    board: Board = DEFAULT,
     out: Annotated[Path | None, typer.Option(help="The ELF file to write.")] = None,
     model: ModelFile = None,
     toolchain: Compiler = "",
 ) -> None:
     """Build an application for a board."""
-    _, firmware = _build(app, name, out, toolchain, model)
+    _, firmware = _build(application, board, out, toolchain, model)
     print(f"{firmware.elf}")
     print(f"  {firmware.flash_bytes:,} bytes flash, {firmware.ram_bytes:,} bytes RAM and the stack")
     print(f"  compiler: {firmware.compiler}")
 
 
-@board.command()
+@app.command()
 def run(
-    app: App,
-    name: BoardName = DEFAULT,
+    application: App,
+    board: Board = DEFAULT,
     feed: FeedFile = None,
     budget: Budget = None,
     model: ModelFile = None,
@@ -72,24 +71,22 @@ def run(
     from medlab.edge.boards.feeds import read_stretch
 
     off = [read_stretch(lead_off)] if lead_off else []
-    found, firmware = _build(app, name, None, toolchain, model)
+    found, firmware = _build(application, board, None, toolchain, model)
     done = found.emulate(firmware, _request(feed, budget, lead_off=off))
     sys.stdout.write(done.text)
     sys.stdout.flush()
     done.check()
     if not (done.text or feed):
-        print(
-            "medlab: no output; give the sensor samples with --feed",
-            file=sys.stderr,
-        )
+        print("medlab: no output; give the sensor samples with --feed", file=sys.stderr)
     if done.exit_status:
-        raise typer.Exit(_print_status(done))
+        print(f"medlab: the firmware ended with status {done.exit_status}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
-@board.command()
+@app.command()
 def profile(
-    app: App,
-    name: BoardName = DEFAULT,
+    application: App,
+    board: Board = DEFAULT,
     feed: FeedFile = None,
     budget: Budget = None,
     watch: Annotated[list[str] | None, typer.Option(help="Count this function's calls.")] = None,
@@ -102,7 +99,7 @@ def profile(
 
     from medlab.edge.boards import profile as profiling
 
-    found, firmware = _build(app, name, None, toolchain, model)
+    found, firmware = _build(application, board, None, toolchain, model)
     request = _request(feed, budget, watch=watch or (), follow_arena=True)
     done = found.emulate(firmware, request).check()
     table = Table("what", "value", "unit", "kind", "how")
@@ -112,10 +109,10 @@ def profile(
     Console().print(table)
 
 
-@board.command()
+@app.command()
 def flash(
-    app: App,
-    name: BoardName = DEFAULT,
+    application: App,
+    board: Board = DEFAULT,
     tool: Annotated[str, typer.Option(help="pyocd, st-flash or arduino-cli.")] = "",
     port: Annotated[str, typer.Option(help="Serial port, such as /dev/ttyACM0.")] = "",
     seconds: Annotated[float, typer.Option(min=0, help="Seconds to read the port.")] = 5,
@@ -126,23 +123,23 @@ def flash(
     """Build an application, write it to the real board, and show its serial output."""
     from medlab.edge.boards import flashing, serial_port
 
-    found, firmware = _build(app, name, None, toolchain, model)
+    found, firmware = _build(application, board, None, toolchain, model)
     chosen = flashing.plan(found, firmware, tool, must_be_there=not dry_run)
     if dry_run:
         print(*flashing.commands(chosen), sep="\n")
         return
     with serial_port.open_port(port) as read:
         flashing.flash(chosen)
-        print(f"written with {chosen.program}: {firmware.elf.stem} on {name}", flush=True)
+        print(f"written with {chosen.program}: {firmware.elf.stem} on {board}", flush=True)
         for text in read(seconds):
             print(text, end="", flush=True)
 
 
-@board.command()
+@app.command()
 def sketch(
-    app: App,
+    application: App,
     out: Annotated[Path, typer.Option(help="Folder in which to create the sketch's folder.")],
-    name: BoardName = "nrf52840",
+    board: Board = "nrf52840",
     model: ModelFile = None,
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile it with arduino-cli.")
@@ -154,24 +151,24 @@ def sketch(
     from medlab.edge.boards import arduino
     from medlab.edge.boards.build import OWN_MODEL
 
-    application, board_ = boards.application(app), boards.load(name)
-    commands = arduino.commands(out / application.name, board_, port or "PORT")
-    folder = arduino.sketch(application, model or application / OWN_MODEL, out)
+    source, found = boards.application(application), boards.load(board)
+    commands = arduino.commands(out / source.name, found, port or "PORT")
+    folder = arduino.sketch(source, model or source / OWN_MODEL, out)
     print(f"written: {folder}", flush=True)
     if compile_ or port:
-        arduino.build(folder, board_, port)
+        arduino.build(folder, found, port)
         print("uploaded" if port else "compiled")
         return
     for command in commands:
         print(shlex.join(command))
 
 
-def _build(app: str, name: str, out: Path | None, compiler: str, model: Path | None):
+def _build(application: str, board: str, out: Path | None, compiler: str, model: Path | None):
     from medlab.edge import boards
     from medlab.edge.boards import toolchain
     from medlab.edge.boards.build import build_application
 
-    found, folder = boards.load(name), boards.application(app)
+    found, folder = boards.load(board), boards.application(application)
     return found, build_application(folder, found, toolchain.find(compiler), model, out)
 
 
@@ -180,8 +177,3 @@ def _request(feed: Path | None, budget: int | None, **fields):
     from medlab.edge.boards.feeds import read_feed
 
     return RunRequest(read_feed(feed) if feed else (), budget or BUDGET, **fields)
-
-
-def _print_status(done) -> int:
-    print(f"medlab: the firmware ended with status {done.exit_status}", file=sys.stderr)
-    return 1

@@ -1,20 +1,20 @@
-"""`medlab edge`: parsing and printing. The modules that do the work are imported late."""
+"""`medlab edge`: int8 models for microcontrollers."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="Int8 models for microcontrollers: compile, inspect, array, arena.", no_args_is_help=True
-)
+from medlab.cli.groups import new_group
 
-MODEL = Annotated[Path, typer.Argument(help="An int8 .tflite file.")]
+app = new_group(name="edge", help="Compile and inspect int8 models for microcontrollers.")
+
+Model = Annotated[Path, typer.Argument(help="An int8 .tflite file.")]
 
 
 @app.command("compile")
 def compile_(
-    model: MODEL,
+    model: Model,
     out: Annotated[Path, typer.Option(help="Folder for model.c and model.h.")],
 ) -> None:
     """Write an int8 model as plain C: model.c and model.h."""
@@ -29,7 +29,7 @@ def compile_(
 
 @app.command()
 def inspect(
-    model: MODEL,
+    model: Model,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the memory plan to this .png, .svg or .pdf file.")
     ] = None,
@@ -60,7 +60,7 @@ def inspect(
 
 @app.command()
 def array(
-    model: MODEL,
+    model: Model,
     out: Annotated[Path, typer.Option(help="The header to write, such as model_data.h.")],
 ) -> None:
     """Write an int8 model as a C byte array, for TensorFlow Lite for Microcontrollers."""
@@ -72,8 +72,8 @@ def array(
 
 
 @app.command()
-def arena(model: MODEL) -> None:
+def arena(model: Model) -> None:
     """Find the smallest tensor arena in which tflite-micro runs a model."""
     from medlab.edge.compiler.smallest_arena import smallest_arena
 
-    print(f"{smallest_arena(model):,} bytes: tflite-micro on this computer, to the next 64")
+    print(f"{smallest_arena(model):,} bytes: tflite-micro on this computer, rounded up to 64")
