@@ -88,18 +88,13 @@ def grade(
     from medlab.classroom.gradebook.lateness import LatePolicy
     from medlab.classroom.grading import grade_class
     from medlab.classroom.marking import Marking
-    from medlab.classroom.opening import open_classroom
     from medlab.cli.console import print_grades, with_progress
-    from medlab.course import find_course, load_syllabus
     from medlab.sandbox.limits import Limits
 
-    syllabus = load_syllabus(find_course())
-    if unit:
-        syllabus.find(unit)
     limits = Limits(cell_seconds, sitting_seconds=sitting_seconds)
     options = {"seed": seed, "again": again, "limits": limits, "jail": jail, "dask": dask}
     options["workers"] = workers or os.cpu_count() or 1
-    classroom = open_classroom(syllabus, out, submissions, gradebook, **options)
+    classroom = _open_classroom(submissions, out, unit, gradebook, **options)
     print(f"jail: {classroom.jail}")
     marking = Marking(classroom, submissions, unit)
     if late:
@@ -111,6 +106,16 @@ def grade(
     if sheet:
         print(f"scoring sheet: {sheet} ({marking.write_sheet(sheet, blind)} answers to grade)")
     print(f"grades: {out / 'grades.csv'}\nfeedback: {out / 'feedback'}")
+
+
+def _open_classroom(submissions: Path, out: Path, unit: str, gradebook: str, **options):
+    from medlab.classroom.opening import open_classroom
+    from medlab.course import find_course, load_syllabus
+
+    syllabus = load_syllabus(find_course())
+    if unit:
+        syllabus.find(unit)
+    return open_classroom(syllabus, out, submissions, gradebook, **options)
 
 
 def _print_scores(count: int, remarks: list[str]) -> None:

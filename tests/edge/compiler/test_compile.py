@@ -10,7 +10,7 @@ from tests.support.edge_models import RELU, Maker, convolve, dense, depthwise, p
 from tests.support.edge_oracle import c_compiler, litert, on_this_machine, random_inputs
 from typer.testing import CliRunner
 
-from medlab.edge import cli
+from medlab.cli import edge as cli
 from medlab.edge.compiler import report
 from medlab.edge.compiler.compile import compile_model, translate
 from medlab.edge.compiler.tflite import read_model
