@@ -38,6 +38,13 @@ def start(made, log) -> subprocess.Popen:
     return subprocess.Popen(made.command(), **where)
 
 
+def wait_for_a_row(log) -> None:
+    deadline = time.monotonic() + 120
+    while " of 8: " not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def gradings(made) -> dict[str, int]:
     book = Gradebook(f"sqlite:///{made.out / 'gradebook.db'}")
     found = {g.student: len(book.history(g.student, "add-two")) for g in book.newest()}
@@ -52,16 +59,14 @@ def test_two_graders_in_one_folder_grade_everybody_once(small_class):
     logs = [small_class.folder / name for name in ("log-1", "log-2")]
     with logs[0].open("wb") as log:
         first = start(small_class, log)
-    deadline = time.monotonic() + 60
-    while " of 8: " not in logs[0].read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_a_row(logs[0])
+    # However long the second one takes to start, the first has not finished by then.
+    first.send_signal(signal.SIGSTOP)
     with logs[1].open("wb") as log:
         second = start(small_class, log)
-    while " of 8: " not in logs[1].read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert len(gradings(small_class)) < 8, "too fast to tell"
+    wait_for_a_row(logs[1])
+    assert len(gradings(small_class)) < 8
+    assert second.poll() is None, "it waits for what the first has claimed"
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert second.wait(120) == 0
