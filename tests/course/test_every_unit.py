@@ -12,10 +12,14 @@ import pytest
 
 from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
 from medlab.classroom.submissions.restoring import RestoredNotebook
+from medlab.classroom.surroundings import surroundings
 from medlab.classroom.trials import Trials
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
 from medlab.course.build import text_of
+from medlab.sandbox.isolation import LIMITS, choose, isolate
+from medlab.sandbox.kernel import Kernel
+from medlab.sandbox.limits import Limits
 
 ROOT = find_course(Path(__file__).parent)
 SYLLABUS = load_syllabus(ROOT)
@@ -184,3 +188,22 @@ def test_a_mistake_tried_from_a_checkpoint_scores_as_in_a_whole_sitting(slug, tr
     whole = judged(unit, with_answers(unit, {exercise.name: mistake.source}))
     tried = trials_of(slug).judge(exercise.name, mistake.source)
     assert tried.exercises == whole.exercises
+
+
+@pytest.mark.parametrize("slug", [entry.slug for entry in SYLLABUS.units if entry.hides])
+def test_a_kernel_can_neither_import_nor_read_what_its_unit_hides(slug, tmp_path):
+    unit = unit_of(slug)
+    kind = choose(os.environ.get("MEDLAB_JAIL", "auto"))
+    if kind == LIMITS:
+        pytest.skip("limits hide nothing")
+    given = surroundings(unit.entry.hides)
+    isolation = isolate(kind, unit.entry.libraries, given)
+    kernel = Kernel(tmp_path / "k", Limits(60), isolation)
+    try:
+        for module in unit.entry.hides:
+            assert "hidden while you are graded" in kernel.run(f"import {module}").error
+        for path in given.hidden:
+            shown = kernel.run(f"open({path!r}, 'rb').read()[:60]").outputs[0].data["text/plain"]
+            assert "What a kernel finds in the place of a module" in shown, path
+    finally:
+        kernel.stop()

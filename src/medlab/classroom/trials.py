@@ -24,10 +24,11 @@ class Trials:
     def __init__(self, unit: Unit, key: bytes, seed: int, kind: str = AUTO):
         """Prepare to try answers; key, from sitting_key, makes the hidden tests' numbers."""
         self._unit, self._key, self._seed = unit, key, seed
-        self._isolation = isolate(choose(kind), unit.entry.libraries, surroundings())
-        self._checkpoints: dict[
-            str, Checkpoint | None
-        ] = {}  # by exercise; None: the cells cannot be forked from
+        self._isolation = isolate(
+            choose(kind), unit.entry.libraries, surroundings(unit.entry.hides)
+        )
+        # By exercise; None where a process that has run the cells cannot be forked.
+        self._checkpoints: dict[str, Checkpoint | None] = {}
 
     def judge(self, exercise: str, source: str, unit: Unit | None = None) -> SittingResult:
         """Return the results of the solution with another answer to one exercise.

@@ -77,7 +77,7 @@ def with_isolation(task: Task) -> Task:
     if task.isolation is not None:
         return task
     libraries = task.unit.entry.libraries
-    isolation = isolate(task.jail, libraries, surroundings(), task.beginning)
+    isolation = isolate(task.jail, libraries, surroundings(task.unit.entry.hides), task.beginning)
     return replace(task, isolation=isolation)
 
 

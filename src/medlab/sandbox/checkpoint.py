@@ -27,8 +27,8 @@ def become(
     """Turn this process into a checkpoint: run cells, then fork kernels; never return.
 
     request: address (of the socket to listen on), shared (the folder that the jail shares with the
-    outside), root (an empty folder), cells, work, environment, allowance, readable, seconds. In
-    the jail of another checkpoint, which is shared then, this one gets a jail of its own.
+    outside), root (an empty folder), cells, work, environment, allowance, readable, hidden,
+    seconds. In the jail of another checkpoint, where shared is given, it gets one of its own.
     Answers with 'ready' and the messages that each cell displayed; raises Unfit.
     """
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -56,7 +56,8 @@ def _enter_jail(request: dict, shared: Path | None) -> None:
         return
     root = Path(request["root"])
     namespaces.enter_namespaces(linux.CLONE_NEWNS)
-    namespaces.build_root(root, Path(request["shared"]), allowance, request["readable"])
+    shared, shown, hidden = Path(request["shared"]), request["readable"], request["hidden"]
+    namespaces.build_root(root, shared, allowance, shown, hidden)
     namespaces.enter_root_of_checkpoint(root)
 
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,6 +34,7 @@ class Surroundings:
     """What a kernel's caller gives it besides Python and medlab."""
 
     readable: tuple[str, ...] = ()  # paths outside, shown read-only
+    hidden: tuple[str, ...] = ()  # Python files of what is shown that cannot be imported or read
     environment: tuple[tuple[str, str], ...] = ()
     preloaded: tuple[str, ...] = ()  # modules that a fork server imports for every kernel
 
@@ -70,8 +70,8 @@ class Isolation:
         watched = [*_module("memory_watch"), self._allowance(), str(sockets)]
         # In there the grader is not to be seen, which would look as if it were gone.
         alone = "--IPKernelApp.parent_handle=0"
-        shown = self.surroundings.readable
-        return [*watched, *_bubblewrap(sockets, self.allowance, shown), *limited, alone]
+        jail = _bubblewrap(sockets, self.allowance, self.surroundings)
+        return [*watched, *jail, *limited, alone]
 
     def request(self, folder: Path) -> dict:
         """Return what a fork server's keeper needs to know about a kernel."""
@@ -83,6 +83,7 @@ class Isolation:
             "jail": self.kind,
             "allowance": self.allowance.as_dict(),
             "readable": list(self.surroundings.readable),
+            "hidden": list(self.surroundings.hidden),
             "number": int.from_bytes(os.urandom(4), "big"),
         }
 
@@ -92,6 +93,7 @@ class Isolation:
             "work": str(HOME / "work"),
             "allowance": self.allowance.as_dict(),
             "readable": list(self.surroundings.readable),
+            "hidden": list(self.surroundings.hidden),
             "environment": self.environment(HOME),
         }
 
@@ -146,7 +148,7 @@ def problem_with(kind: str) -> str:
         return "in bubblewrap root stays root, whom no limit on processes stops"
     with tempfile.TemporaryDirectory() as folder:
         limited = [*_module("limited"), json.dumps(Allowance().as_dict()), BUBBLEWRAP]
-        jailed = _bubblewrap(Path(folder), Allowance())
+        jailed = _bubblewrap(Path(folder), Allowance(), Surroundings())
         return _try([*jailed, *limited, sys.executable, "-c", "pass"])
 
 
@@ -228,18 +230,20 @@ def _module(name: str) -> list[str]:
     return [sys.executable, "-P", "-m", f"medlab.sandbox.{name}"]
 
 
-def _bubblewrap(sockets: Path, allowance: Allowance, readable: Iterable[str] = ()) -> list[str]:
+def _bubblewrap(sockets: Path, allowance: Allowance, shown: Surroundings) -> list[str]:
     """Return bwrap and its options for a jail like the one of namespaces."""
     options = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--proc", "/proc", "--dev", "/dev"]
     # The writable folders first: what must be readable may lie in one of them.
     for folder in ("/tmp", "/learner", "/dev/shm"):
         options += ["--size", str(allowance.disk_bytes), "--tmpfs", folder]
-    for path in namespaces.readable_paths(readable):
+    for path in namespaces.readable_paths(shown.readable):
         if os.path.islink(path):
             options += ["--symlink", os.readlink(path), path]
         else:
             options += ["--ro-bind", path, path]
+    for path in shown.hidden:
+        options += ["--ro-bind", str(namespaces.SUBSTITUTE), path]
     options += ["--dir", "/learner/work", "--dir", "/learner/home"]
     return [*options, "--bind", str(sockets), str(sockets), "--chdir", "/learner/work", "--"]
 

@@ -60,8 +60,8 @@ class Keeper:
             namespaces.branch_off(self._shared, self._sockets, self._allowance)
         elif self._jailed:
             namespaces.enter_namespaces()
-            shown = self._request["readable"]
-            namespaces.build_root(self._root, self._sockets, self._allowance, shown)
+            shown, hidden = self._request["readable"], self._request["hidden"]
+            namespaces.build_root(self._root, self._sockets, self._allowance, shown, hidden)
 
     def _enter_jail(self) -> None:
         if self._shared:

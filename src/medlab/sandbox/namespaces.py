@@ -34,6 +34,7 @@ PYTHON = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 HOME = Path("/learner")
 WRITABLE = (Path("/tmp"), Path("/dev/shm"), HOME)
+SUBSTITUTE = Path(__file__).with_name("hidden_module.py")
 STAGING = Path("/staging")  # where a copy of a writable folder is put together
 NAMESPACES = (
     linux.CLONE_NEWNS
@@ -58,12 +59,17 @@ def enter_namespaces(flags: int = NAMESPACES) -> None:
 
 
 def build_root(
-    new_root: Path, shared: Path, allowance: Allowance, readable: Iterable[str] = ()
+    new_root: Path,
+    shared: Path,
+    allowance: Allowance,
+    readable: Iterable[str] = (),
+    hidden: Iterable[str] = (),
 ) -> None:
     """Put the jail's file system together in new_root, for `enter_root`.
 
     shared is a folder outside that stays writable (a kernel's sockets, until `close_sockets`); it
-    has the same path in the jail. readable names what may be read besides Python and medlab.
+    has the same path in the jail. readable names what may be read besides Python and medlab;
+    hidden names files of it in whose place there is one that cannot be imported.
     """
     linux.mount("none", Path("/"), flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", new_root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,mode=755")
@@ -72,6 +78,9 @@ def build_root(
         _mount_writable(_at(new_root, folder), allowance)
     for path in readable_paths(readable):
         _show(Path(path), new_root)
+    for path in hidden:
+        linux.mount(str(SUBSTITUTE), _at(new_root, Path(path)), flags=linux.MS_BIND)
+        linux.set_read_only(_at(new_root, Path(path)))
     _make_devices(new_root)
     _make_settings(new_root)
     for folder in (HOME / "work", HOME / "home"):

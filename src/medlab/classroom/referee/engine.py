@@ -184,7 +184,7 @@ def _key(unit: Unit, notebook: NotebookNode) -> bytes:
 def _isolation(unit: Unit) -> Isolation:
     """Return the jail that MEDLAB_JAIL names, else the strongest there is."""
     kind = choose(os.environ.get("MEDLAB_JAIL", AUTO))
-    return isolate(kind, unit.entry.libraries, surroundings())
+    return isolate(kind, unit.entry.libraries, surroundings(unit.entry.hides))
 
 
 def _watch(manager) -> Callable[[NotebookNode, CellResult | None], None]:
