@@ -32,6 +32,7 @@ def jailed(task):
     """A task whose kernels a warm parent forks, as a class has them."""
     if problem_with(NAMESPACES):
         pytest.skip(problem_with(NAMESPACES))
+    isolation._fork_servers().stop()  # those that other tests left in this process
     return lambda name, **answers: replace(task(name, **answers), jail=NAMESPACES, isolation=None)
 
 

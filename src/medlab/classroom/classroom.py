@@ -31,6 +31,7 @@ class Classroom:
     jail: str = AUTO
     workers: int = 1
     dask: str = ""  # address of a scheduler; empty: workers on this machine
+    remarks: set[str] = field(default_factory=set)  # about a run, for the instructor
     _units: dict[str, Unit] = field(default_factory=dict)
     _submissions: dict[tuple[Path, str], list[Submission]] = field(default_factory=dict)
     _restored: dict[tuple[str, str, str], RestoredNotebook] = field(default_factory=dict)

@@ -149,6 +149,9 @@ class ClassRun:
             tasks = [self._task_of(submission) for _, submission in to_run]
             grades = {task.name: grade for task, (grade, _) in zip(tasks, to_run, strict=True)}
             for task, outcome in run(tasks):
+                if outcome.remark:
+                    again = "its first cells run again for each submission"
+                    self._room.remarks.add(f"{task.unit.slug}: {again} ({outcome.remark})")
                 yield self._finish(grades[task.name], outcome)
 
     @contextlib.contextmanager

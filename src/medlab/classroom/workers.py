@@ -47,29 +47,34 @@ class Task:
 
 @dataclass
 class SittingOutcome:
-    """What came of a sitting."""
+    """The result of a sitting, or why it has none."""
 
     judged: SittingResult | None
     seconds: float = 0
     trouble: str = ""  # a traceback for the instructor, if it could not be judged
-    again: bool = False  # it was not the submission's doing: another try may do
+    again: bool = False  # it was not the submission's doing: another try may succeed
+    remark: str = ""  # why its kernel was not forked behind the unit's beginning
 
 
 def sit(task: Task) -> SittingOutcome:
-    """Run and judge one sitting; whatever goes wrong is told, not raised."""
-    sat = _try(task)
-    # A parent of one's own that died is replaced here, a crew's by the crew.
-    return _try(task) if sat.again and task.isolation is None else sat
+    """Run and judge one sitting; an error is part of the outcome and never raised."""
+    outcome = _try(task)
+    # A fork server of one's own that died is replaced here, a pool's by the pool.
+    return _try(task) if outcome.again and task.isolation is None else outcome
 
 
 def _try(task: Task) -> SittingOutcome:
     started = time.perf_counter()
-    judged, trouble, again = None, "", False
+    outcome = SittingOutcome(None)
     try:
-        judged = _judge(task)
+        ready = with_isolation(task)
+        outcome.remark = ready.isolation.remark
+        outcome.judged = _judge(ready)
     except Exception as error:
-        trouble, again = traceback.format_exc(), isinstance(error, ForkServerGone)
-    return SittingOutcome(judged, round(time.perf_counter() - started, 2), trouble, again)
+        outcome.trouble = traceback.format_exc()
+        outcome.again = isinstance(error, ForkServerGone)
+    outcome.seconds = round(time.perf_counter() - started, 2)
+    return outcome
 
 
 def with_isolation(task: Task) -> Task:
@@ -85,8 +90,9 @@ def _judge(task: Task) -> SittingResult:
     """Run a task's notebook, with the seed of its class, and judge it."""
     notebook = with_parameters(task.restored.notebook, {"SEED": task.seed})
     restored = replace(task.restored, notebook=notebook)
-    isolation = with_isolation(task).isolation
-    return judge_notebook(task.unit, restored, task.key, task.limits, isolation, pace=task.pace)
+    return judge_notebook(
+        task.unit, restored, task.key, task.limits, task.isolation, pace=task.pace
+    )
 
 
 class WorkerPool:

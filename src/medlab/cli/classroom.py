@@ -103,6 +103,8 @@ def grade(
         _print_scores(*marking.take_scores(scores))
     grades = with_progress(grade_class(classroom, submissions, unit))
     print_grades(grades, classroom.gradebook.lateness())
+    for remark in sorted(classroom.remarks):
+        print(f"note: {remark}")
     if sheet:
         print(f"scoring sheet: {sheet} ({marking.write_sheet(sheet, blind)} answers to grade)")
     print(f"grades: {out / 'grades.csv'}\nfeedback: {out / 'feedback'}")

@@ -168,11 +168,20 @@ def isolate(
     if kind != NAMESPACES:
         return Isolation(kind, surroundings=surroundings)
     try:
-        address = _address(surroundings.preloaded, libraries)
-        made = Isolation(kind, address=address, surroundings=surroundings)
-        return _behind(made, cells) if cells else made
+        try:
+            return _forked(libraries, surroundings, cells)
+        except fork_client.ForkServerGone:  # between two requests: another one serves
+            return _forked(libraries, surroundings, cells)
     except (fork_client.ForkError, OSError) as error:
         raise BadInput(f"no kernel can be forked here: {error}: try --jail bubblewrap") from None
+
+
+def _forked(
+    libraries: tuple[str, ...], surroundings: Surroundings, cells: tuple[str, ...]
+) -> Isolation:
+    address = _address(surroundings.preloaded, libraries)
+    made = Isolation(NAMESPACES, address=address, surroundings=surroundings)
+    return _behind(made, cells) if cells else made
 
 
 def _behind(isolation: Isolation, cells: tuple[str, ...]) -> Isolation:
