@@ -336,7 +336,7 @@ def test_the_first_page_is_short():
 
 def tracks_of_the_first_page():
     """(title, slugs, hours, points) of each track on the first page."""
-    row = r"^\| ([^|`]+) \| (`[^|]+`) \| ([\d.]+) \| (\d+) \|$"
+    row = r"^\| ([^|`]+) \| (\[`[^|]+) \| ([\d.]+) \| (\d+) \|$"
     return [
         (title, re.findall(r"`([\w-]+)`", slugs), float(hours), int(points))
         for title, slugs, hours, points in re.findall(row, read("README.md"), re.MULTILINE)

@@ -1,7 +1,7 @@
 """Start a Dask cluster of two workers on this machine and grade the sample class on it.
 
 Run as `python tools/demo_cluster.py SUBMISSIONS OUT`; on a real cluster the scheduler and the
-workers are there already, and only the last command is needed.
+workers are already running, and only the last command is needed.
 """
 
 import subprocess

@@ -131,9 +131,9 @@ def report(title: str, classes: np.ndarray, found: np.ndarray) -> None:
     scores = []
     for i, name in enumerate(CLASSES):
         right = ((found == i) & (classes == i)).sum()
-        true, said = (classes == i).sum(), (found == i).sum()
-        scores.append(2 * right / (true + said))
-        print(f"  {name} {true:6} beats  Se {right / true:.3f}  +P {right / max(said, 1):.3f}")
+        true, predicted = (classes == i).sum(), (found == i).sum()
+        scores.append(2 * right / (true + predicted))
+        print(f"  {name} {true:6} beats  Se {right / true:.3f}  +P {right / max(predicted, 1):.3f}")
     print(f"  macro-F1 {np.mean(scores):.3f}")
 
 
