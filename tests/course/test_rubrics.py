@@ -41,7 +41,11 @@ def test_a_course_without_rubrics_has_none(tmp_path):
         ("criteria:", "criterions:", "list 'criteria'"),
         ("name: plain", "name: correct", "duplicate criterion 'correct'"),
         ("question: Is it plain?", "question: 3", "criterion 2 needs a 'question'"),
-        ("{0: It needs the code., 1: It is plain.}", "{0: It needs the code.}", "number the levels 0, 1"),
+        (
+            "{0: It needs the code., 1: It is plain.}",
+            "{0: It needs the code.}",
+            "number the levels 0, 1",
+        ),
         ("{0: It needs the code., 1:", "{0: It needs the code., 2:", "number the levels 0, 1"),
         ("1: It is half right.", "1: ", "describe each"),
         ("title: An answer", "title: [An answer", "not valid YAML"),

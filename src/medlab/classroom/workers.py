@@ -47,7 +47,7 @@ class Task:
 
 @dataclass
 class SittingOutcome:
-    """What came of a sitting."""
+    """The outcome of a sitting."""
 
     judged: SittingResult | None
     seconds: float = 0
@@ -56,7 +56,7 @@ class SittingOutcome:
 
 
 def sit(task: Task) -> SittingOutcome:
-    """Run and judge one sitting; whatever goes wrong is told, not raised."""
+    """Run and judge one sitting; report what goes wrong in the outcome, raise nothing."""
     sat = _try(task)
     # A parent of one's own that died is replaced here, a crew's by the crew.
     return _try(task) if sat.again and task.isolation is None else sat
@@ -110,7 +110,7 @@ class WorkerPool:
             self._workers.pop().stop()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, SittingOutcome]]:
-        """Yield each task with what came of it, as it is done.
+        """Yield each task with its outcome, as it is done.
 
         A worker that dies, or takes too long, costs its own sitting at most, after TRIES. A warm
         parent that dies is replaced, and its sittings are done again. Raises BadInput if none can
@@ -123,8 +123,8 @@ class WorkerPool:
                 task, tries, sat = worker.take()
                 if sat is None:
                     self._replace(worker)
-                    told = f"the worker was lost with {task.name}"
-                    sat = SittingOutcome(None, trouble=told, again=not worker.late)
+                    trouble = f"the worker was lost with {task.name}"
+                    sat = SittingOutcome(None, trouble=trouble, again=not worker.late)
                 if sat.again and tries < TRIES:
                     waiting.append((task, tries + 1))
                 else:
