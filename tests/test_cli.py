@@ -49,14 +49,14 @@ def refused(ran) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("build nosuch", "there is no unit 'nosuch' in course/syllabus.yaml: there are add-two"),
         ("build ../add-two", "there is no unit '../add-two'"),
         ("start ad-two", "did you mean add-two?"),
         ("start", "name one unit or pass --next"),
         ("start add-two --next", "name one unit or pass --next"),
-        ("start add-two", "is not there: "),
+        ("start add-two", "does not exist: "),
         ("hint nosuch add", "there is no unit 'nosuch'"),
         ("hint add-two nosuch", "unit 'add-two' has no exercise 'nosuch': there are add, mean"),
         ("hint add-two add --level 9", "there is no hint 9 for 'add': choose from 1 to 3"),
@@ -65,7 +65,7 @@ def refused(ran) -> str:
         ("check file", "file: not a notebook: not JSON"),
         ("sample --out file", "file cannot be used"),
         ("sample --out file/deep", "file/deep"),
-        ("sample --out class", "class holds 'ada', no made-up student"),
+        ("sample --out class", "class holds 'ada', which is not a generated student"),
         ("grade class --out out --unit nosuch", "there is no unit 'nosuch'"),
         ("grade nosuch --out out", "nosuch is not a folder"),
         ("grade file --out out", "file is not a folder"),
@@ -73,20 +73,20 @@ def refused(ran) -> str:
         ("grade class --out file", "--out file is a file: choose a folder"),
         ("grade class --out file/deep", "file/deep"),
         # Nobody, not even root, can make a folder there.
-        ("grade class --out /proc/nosuch", "/proc/nosuch cannot be made"),
+        ("grade class --out /proc/nosuch", "/proc/nosuch cannot be created"),
         ("sample --out /proc/nosuch", "cannot be written"),
-        ("grade class --out class/out", "lies in the submissions' folder"),
-        ("grade class --out class", "lies in the submissions' folder"),
+        ("grade class --out class/out", "is inside the submissions folder"),
+        ("grade class --out class", "is inside the submissions folder"),
         ("grade class --out out --cell-seconds -1", "--cell-seconds is -1"),
         ("grade class --out out --cell-seconds nan", "--cell-seconds is nan"),
-        ("grade class --out out --gradebook nonsense", "that is no database URL"),
+        ("grade class --out out --gradebook nonsense", "that is not a database URL"),
         ("grade class --out out --gradebook sqlite:///no/where.db", "sqlite:///no/where.db"),
     ],
 )
-def test_what_a_person_got_wrong_is_one_line(medlab, submissions, tmp_path, arguments, said):
+def test_what_a_user_got_wrong_is_one_line(medlab, submissions, tmp_path, arguments, message):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "empty").mkdir()
-    assert said in refused(medlab(*arguments.split()))
+    assert message in refused(medlab(*arguments.split()))
     assert (tmp_path / "file").read_text() == "in the way"
     assert not (tmp_path / "out" / "grades.csv").exists()
 

@@ -6,9 +6,9 @@ from medlab.errors import BadInput
 from medlab.scale import pick, scale
 
 
-@pytest.mark.parametrize(("said", "value"), [("ci", 1), ("laptop", 2), ("gpu", 3), ("", 1)])
-def test_the_dial_picks_a_value(monkeypatch, said, value):
-    monkeypatch.setenv("MEDLAB_SCALE", said)
+@pytest.mark.parametrize(("name", "value"), [("ci", 1), ("laptop", 2), ("gpu", 3), ("", 1)])
+def test_the_dial_picks_a_value(monkeypatch, name, value):
+    monkeypatch.setenv("MEDLAB_SCALE", name)
     assert pick(ci=1, laptop=2, gpu=3) == value
 
 

@@ -101,7 +101,7 @@ def nbgraders_scores(path):
 
 
 def otter(pupils):
-    """Grade with `otter run`, one submission after the other; it starts anew for each."""
+    """Grade with `otter run`, one submission after the other; it starts again for each."""
     room = pupils.room("otter")
     otter = bin_of("otter") / "otter"
     the_class.write_tests_for_otter(pupils.unit, room / "tests")

@@ -1,5 +1,5 @@
-"""The one error that a person is meant to read."""
+"""The one error whose message is meant for users."""
 
 
 class BadInput(Exception):
-    """Say in one line what is wrong, where, and what to do; the command exits with status 2."""
+    """A user's mistake in one line: what, where, what to do; the command exits with status 2."""

@@ -38,8 +38,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.unlink(unfinished)
             raise
     except OSError as error:
-        mend = "make room and its folder writable, or name another"
-        raise BadInput(f"{path} cannot be written ({error.strerror}): {mend}") from None
+        fix = f"free disk space or fix permissions on {path.parent}, or name another file"
+        raise BadInput(f"{path} cannot be written ({error.strerror}): {fix}") from None
 
 
 PREFIX, OWNER = "medlab-", "owner"

@@ -8,14 +8,14 @@ SCALES = ("ci", "laptop", "gpu")
 
 
 def scale() -> str:
-    """Return what MEDLAB_SCALE says; ci, which suits two cores, where it says nothing.
+    """Return the scale that MEDLAB_SCALE names; by default ci, which suits two cores.
 
-    Raises BadInput for another word.
+    Raises BadInput for an unknown scale.
     """
-    said = os.environ.get("MEDLAB_SCALE", "").strip() or SCALES[0]
-    if said not in SCALES:
-        raise BadInput(f"MEDLAB_SCALE is {said!r}: set it to one of {', '.join(SCALES)}")
-    return said
+    name = os.environ.get("MEDLAB_SCALE", "").strip() or SCALES[0]
+    if name not in SCALES:
+        raise BadInput(f"MEDLAB_SCALE is {name!r}: set it to one of {', '.join(SCALES)}")
+    return name
 
 
 def pick(*, ci, laptop, gpu):

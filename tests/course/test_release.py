@@ -308,7 +308,7 @@ def test_the_command_says_what_it_wrote_and_who_may_have_it(tiny_course, tmp_pat
     assert medlab("release", "--nbgrader", "--out", str(course)) == (
         0,
         f"1 assignments for nbgrader in {course}\n"
-        "They hold solutions and hidden tests: keep this folder from learners\n",
+        "They contain solutions and hidden tests: do not share this folder with learners\n",
     )
     assert medlab("release", "--out", str(course)) == (
         2,

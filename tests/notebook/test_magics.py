@@ -73,7 +73,7 @@ def test_a_check_that_stops_in_another_unwritten_function_names_it(notebook):
     notebook.run(UNWRITTEN)
     notebook.run("def mean(v):\n    return add(*v) / 2")
     shown = notebook.run('%%check mean\nassert mean([1, 3]) == 2, "divide"')
-    assert shown.endswith("The check stopped in `add`, which is not written.")
+    assert shown.endswith("The check stopped in `add`, which is not written yet.")
 
 
 def test_a_librarys_own_not_implemented_error_is_an_error(notebook, tmp_path, monkeypatch):
@@ -115,9 +115,9 @@ def test_a_check_before_the_cells_above_it_says_so_and_counts_as_no_failure(note
     notebook.run("%load_ext medlab\n%unit add-two")
     notebook.run(WRONG)
     shown = notebook.run("%%check add\nassert np.isclose(add(1, 2), 3), 'no'")
-    missing = "It uses `np`, which is not there"
-    mend = "run the cells above it, or define it under this name."
-    assert shown == f"add: stopped. {missing}: {mend}"
+    missing = "`np` is not defined"
+    fix = "run the cells above, or define it under this name."
+    assert shown == f"add: stopped. {missing}: {fix}"
     assert "Hint" not in notebook.run(CHECK)
     assert "Hint 1 of 3" in notebook.run(CHECK)
 
@@ -143,7 +143,7 @@ def test_a_syntax_error_in_the_check_cell_is_one_line(notebook):
 def test_an_assert_without_a_message_shows_what_did_not_hold(notebook):
     notebook.run(WRONG)
     shown = notebook.run("%%check add\nassert add(1, 2) == 3")
-    assert shown == "add: not yet. This does not hold: `assert add(1, 2) == 3`"
+    assert shown == "add: not yet. This assertion failed: `assert add(1, 2) == 3`"
 
 
 def test_a_failed_assert_of_the_learners_own_is_told_from_the_checks(notebook):

@@ -67,7 +67,7 @@ def _open(syllabus: Syllabus, path: Path) -> NotebookNode:
 
 
 def _result(name: str, ran: CellResult) -> CheckResult:
-    """Read the check's panel, or the error that came instead."""
+    """Read the check's panel, or the error that was raised instead."""
     message = next((text for output in ran.outputs if (text := _text(output, name))), ran.error)
     passed = message == f"{name}: passed"
     return CheckResult(name, passed, message or f"{name}: the check printed nothing")

@@ -45,7 +45,7 @@ class Claims:
         return True
 
     def release(self, name: str) -> None:
-        """Let others have it."""
+        """Release the claim, so that another process can take it."""
         if fcntl is not None:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place(name))
 

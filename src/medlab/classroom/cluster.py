@@ -13,7 +13,7 @@ RETRIES = 2  # of a sitting whose worker is lost
 
 
 def run_on_cluster(address: str, tasks: Iterable[Task]) -> Iterator[tuple[Task, SittingOutcome]]:
-    """Yield each task with what came of it, as the cluster's workers finish.
+    """Yield each task with its outcome, as the cluster's workers finish.
 
     Workers need medlab, of the same version, and nothing else: the unit travels with the task. A
     lost worker's sittings are done again elsewhere. Raises BadInput if there is no cluster, it has
@@ -55,8 +55,8 @@ def _check_workers(client, address: str) -> None:
             missing = f"worker {worker} has no medlab"
             raise BadInput(f"{missing}: install version {medlab.__version__} there")
         if version != medlab.__version__:
-            told = f"worker {worker} has medlab {version}, this grader {medlab.__version__}"
-            raise BadInput(f"{told}: install the same version on both")
+            differing = f"worker {worker} has medlab {version}, this grader {medlab.__version__}"
+            raise BadInput(f"{differing}: install the same version on both")
 
 
 def _version() -> str:

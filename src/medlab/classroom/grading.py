@@ -195,7 +195,7 @@ class ClassRun:
         return number(key, "SEED") % 2**31
 
     def _finish(self, grade: Grade, outcome: SittingOutcome) -> Grade:
-        """Publish what came of a sitting; one that went wrong never stops a class."""
+        """Publish the outcome of a sitting; one that went wrong never stops a class."""
         done = replace(grade, seconds=outcome.seconds, jail=self._room.jail)
         try:
             if outcome.judged is None:

@@ -116,7 +116,7 @@ class WorkerPool:
             self._workers.pop().stop()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, SittingOutcome]]:
-        """Yield each task with what came of it, as it is done.
+        """Yield each task with its outcome, as it is done.
 
         A worker that dies, or takes too long, costs its own sitting at most, after TRIES. A warm
         parent that dies is replaced, and its sittings are done again. Raises BadInput if none can
@@ -129,8 +129,8 @@ class WorkerPool:
                 task, tries, sat = worker.take()
                 if sat is None:
                     self._replace(worker)
-                    told = f"the worker was lost with {task.name}"
-                    sat = SittingOutcome(None, trouble=told, again=not worker.late)
+                    trouble = f"the worker was lost with {task.name}"
+                    sat = SittingOutcome(None, trouble=trouble, again=not worker.late)
                 if sat.again and tries < TRIES:
                     waiting.append((task, tries + 1))
                 else:

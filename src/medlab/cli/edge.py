@@ -30,8 +30,9 @@ def compile_(
 @app.command()
 def inspect(
     model: Model,
-    picture: Annotated[
-        Path | None, typer.Option(help="Draw the memory plan to this .png, .svg or .pdf file.")
+    figure: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Draw the memory plan to this .png, .svg or .pdf file."),
     ] = None,
 ) -> None:
     """Show a model's operators, sizes and memory plan without writing any code."""
@@ -43,8 +44,8 @@ def inspect(
     from medlab.edge.compiler.tflite import read_model
 
     compiled = translate(read_model(model))
-    if picture:
-        report.draw_plan(compiled, picture)
+    if figure:
+        report.draw_plan(compiled, figure)
     operators = Table("operator", "output", "multiplications", "bytes of weights")
     for row in report.operator_rows(compiled):
         operators.add_row(*row)
@@ -54,8 +55,8 @@ def inspect(
     Console().print(operators, arena)
     for line in report.summary(compiled):
         print(line)
-    if picture:
-        print(f"memory plan: {picture}")
+    if figure:
+        print(f"memory plan: {figure}")
 
 
 @app.command()

@@ -60,12 +60,12 @@ def learners_notebook(entry: UnitEntry) -> NotebookNode:
     try:
         return nbformat.read(entry.notebook, as_version=4)
     except Exception:
-        # Whatever is wrong with a released file has one cure.
-        raise BadInput(f"{entry.notebook} cannot be read: put back the one released") from None
+        # Whatever is wrong with a released file, the fix is the same.
+        raise BadInput(f"{entry.notebook} cannot be read: restore the released notebook") from None
 
 
 def tests_behind(unit: Unit) -> dict[str, tuple[HiddenTest, ...]]:
-    """Return the hidden tests that stand behind each visible cell, by that cell's id.
+    """Return the hidden tests that follow each visible cell, by that cell's id.
 
     Every visible cell is there, in order; most have no tests.
     """
@@ -154,7 +154,7 @@ def nbgrader_metadata(
     """Return a cell's nbgrader metadata, schema version 3.
 
     Source: nbgrader's page on its metadata format. A cell with points is graded; with solution as
-    well, a person grades it.
+    well, it is graded manually.
     """
     metadata = {
         "cell_type": cell_type,

@@ -108,7 +108,7 @@ def _read(path: Path) -> NotebookNode | None:
     try:
         return nbformat.read(path, as_version=4)
     except Exception:
-        # Any damage to a generated file has one cure: build it again.
+        # Any damage to a generated file has one fix: build it again.
         return None
 
 

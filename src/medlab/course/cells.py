@@ -1,4 +1,4 @@
-"""Cells of a unit's source file: what a marker says and where it stands."""
+"""Cells of a unit's source file: what a marker says, and on which line it is."""
 
 import difflib
 import hashlib
@@ -25,7 +25,7 @@ REQUIRED_OPTIONS = {
 }
 ALLOWED_OPTIONS = REQUIRED_OPTIONS | {"hidden": {"points", "about"}}
 PLAIN_OPTIONS = {"needs"}
-DEMONSTRATION = "demonstration"  # tag of a cell that only shows: long training, its pictures
+DEMONSTRATION = "demonstration"  # tag of a cell that only shows: long training, its figures
 TAGS = {"parameters", DEMONSTRATION}
 MARKDOWN_ROLES = {"hint", "written", "text"}
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -59,7 +59,7 @@ def read_cells(path: Path, slug: str) -> list[Cell]:
         raise BadInput(f"{path}:1: a unit starts with a cell marker '# %%': put one first")
     notebook = jupytext.reads(text, fmt="py:percent")
     if len(notebook.cells) != len(lines):
-        raise BadInput(f"{path}:1: a '# %%' stands inside a string or a cell: remove it")
+        raise BadInput(f"{path}:1: '# %%' inside a string or a cell: remove it")
     cells = [_cell(raw, line, path, slug) for raw, line in zip(notebook.cells, lines, strict=True)]
     return _with_unique_ids(cells)
 
@@ -83,7 +83,7 @@ def _cell(raw, line: int, path: Path, slug: str) -> Cell:
         options[DEMONSTRATION] = True
     if (role in MARKDOWN_ROLES) != (raw.cell_type == "markdown"):
         wanted = "a markdown" if role in MARKDOWN_ROLES else "a code"
-        raise BadInput(f"{where}: {role} must be {wanted} cell: mend the marker")
+        raise BadInput(f"{where}: {role} must be {wanted} cell: fix the marker")
     return Cell(role, name, raw.source, line, _id(role, name, raw.source, slug), options)
 
 
@@ -117,8 +117,8 @@ def _check_options(role: str, options: dict, where: str) -> None:
     for option in options:
         if option not in allowed:
             near = difflib.get_close_matches(option, [*allowed, *REQUIRED_OPTIONS], n=1)
-            mend = f"did you mean {near[0]}?" if near else "remove it"
-            raise BadInput(f"{where}: unknown marker '{option}' on a {role} cell: {mend}")
+            fix = f"did you mean {near[0]}?" if near else "remove it"
+            raise BadInput(f"{where}: unknown marker '{option}' on a {role} cell: {fix}")
     for option in sorted(REQUIRED_OPTIONS.get(role, set()) - options.keys()):
         raise BadInput(f"{where}: a {role} cell needs {option}=...: add it to the marker")
     for option in ("points", "keeps"):

@@ -60,13 +60,13 @@ def error_from(function, *args, **kwargs) -> LearnerError | None:
         function(*args, **kwargs)
     except LearnerError as error:
         return error
-    except Exception as error:  # a method of an object that came back from the learner
+    except Exception as error:  # a method of an object that the learner's code returned
         return LearnerError(type(error).__name__, str(error))
     return None
 
 
 def close(got, expected, atol: float = 1e-6, rtol: float = 1e-5) -> bool:
-    """Tell whether numbers agree in shape and value; False for anything that is no number."""
+    """Tell whether numbers agree in shape and value; False for anything that is not a number."""
     try:
         same_shape = np.shape(got) == np.shape(expected)
         return same_shape and bool(np.allclose(got, expected, rtol, atol, equal_nan=True))

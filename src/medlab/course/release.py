@@ -165,7 +165,7 @@ Run these commands in this folder:
 
 | command | what it does |
 |---|---|
-| `medlab doctor` | tells what your computer has and what is missing |
+| `medlab doctor` | shows what your computer has and what is missing |
 | `medlab start --next` | copies the next unit into `work/` and prints the copy's path |
 | `jupyter lab work` | opens your copies in JupyterLab |
 | `medlab check work/SLUG.ipynb` | runs a notebook from top to bottom and lists its checks |

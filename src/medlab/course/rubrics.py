@@ -1,4 +1,4 @@
-"""Rubrics by which a person scores written answers, read from course/rubrics.yaml."""
+"""Rubrics for manual scoring of written answers, read from course/rubrics.yaml."""
 
 import difflib
 import re
@@ -19,7 +19,7 @@ class Criterion:
 
     name: str
     question: str
-    levels: tuple[str, ...]  # what level 0, 1, ... stands for
+    levels: tuple[str, ...]  # what level 0, 1, ... means
 
     @property
     def top(self) -> int:
@@ -88,9 +88,9 @@ def _rubric(name: object, raw: object, path: Path) -> Rubric:
     if not criteria:
         raise BadInput(f"{where} has no criterion: add one")
     names = [criterion.name for criterion in criteria]
-    twice = next((one for one in names if names.count(one) > 1), None)
-    if twice:
-        raise BadInput(f"{where}: the criterion '{twice}' is there twice: rename one")
+    duplicate = next((one for one in names if names.count(one) > 1), None)
+    if duplicate:
+        raise BadInput(f"{where}: duplicate criterion '{duplicate}': rename one")
     return Rubric(name, _text(raw, "title", where), criteria)
 
 
@@ -104,10 +104,10 @@ def _criterion(raw: object, where: str) -> Criterion:
 
 
 def _levels(raw: object, where: str) -> tuple[str, ...]:
-    """Return what the levels stand for; they are numbered 0, 1, ... without a gap."""
+    """Return what the levels mean; they are numbered 0, 1, ... without a gap."""
     numbered = isinstance(raw, dict) and len(raw) > 1 and list(raw) == list(range(len(raw)))
     if not numbered or not all(isinstance(text, str) and text.strip() for text in raw.values()):
-        raise BadInput(f"{where}: levels are numbered 0, 1, ... and each says what it stands for")
+        raise BadInput(f"{where}: number the levels 0, 1, ... and describe each in words")
     return tuple(text.strip() for text in raw.values())
 
 

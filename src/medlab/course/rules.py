@@ -65,7 +65,7 @@ def _check_regions(cell: Cell, path: Path) -> None:
             raise BadInput(f"{path}:{number}: {BEGIN} and {END} must come in pairs")
         if begins and not line.startswith((" ", "\t")):
             raise BadInput(
-                f"{path}:{number}: a solution stands inside a function, "
+                f"{path}:{number}: a solution must be inside a function, "
                 "so that an untouched notebook still runs: indent it under a def"
             )
         inside = (inside or begins) and not ends

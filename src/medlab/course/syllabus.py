@@ -96,7 +96,7 @@ def load_syllabus(root: Path) -> Syllabus:
 
 
 def read_yaml(path: Path) -> dict:
-    """Return a syllabus file as it stands; raise BadInput if it holds no list of tracks."""
+    """Return a syllabus file as it is; raise BadInput if it holds no list of tracks."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -35,7 +35,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A question that a machine grades."""
+    """A question that is graded automatically."""
 
     name: str
     points: int
@@ -50,7 +50,7 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Written:
-    """A question that a person scores against a rubric."""
+    """A question that is scored manually against a rubric."""
 
     name: str
     points: int
@@ -85,7 +85,7 @@ class Unit:
 
     @property
     def points(self) -> int:
-        """Points that a machine can give."""
+        """Points that are given automatically."""
         return sum(exercise.points for exercise in self.exercises)
 
     @property

@@ -1,4 +1,4 @@
-"""The body of a `%%check` or `%%needs` cell: run it as a plain cell, and say where it failed."""
+"""The body of a `%%check` or `%%needs` cell: run it as a plain cell, and report where it failed."""
 
 import ast
 import linecache
@@ -42,7 +42,7 @@ class Body:
         return [step for step in _steps(error) if step.tb_frame.f_globals is self.shell.user_ns]
 
     def failed_itself(self, error: BaseException) -> bool:
-        """Say whether the innermost notebook line of the error is one of this body's."""
+        """Return whether the innermost notebook line of the error is one of this body's."""
         own = self.own_cells(error)
         return not own or own[-1].tb_frame.f_code.co_filename == self.name
 

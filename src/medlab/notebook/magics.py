@@ -35,7 +35,7 @@ class UnitMagics(Magics):
     @no_var_expand
     @line_magic
     def unit(self, line):
-        """Say which unit this notebook is: `%unit SLUG`."""
+        """Set the unit of this notebook: `%unit SLUG`."""
         self._entry = self._root = None
         # Else IPython tells those who run the first cell again to reload an extension.
         self.shell.extension_manager.loaded.discard("medlab")
@@ -98,7 +98,7 @@ class UnitMagics(Magics):
 
         try:
             root = find_course()
-        except BadInput:  # a notebook on its own: no hints and no progress, checks as ever
+        except BadInput:  # a notebook on its own: no hints and no progress; checks work as usual
             return
         self._entry = load_syllabus(root).find(slug)
         here, work = Path.cwd().resolve(), (root / "work").resolve()
@@ -114,7 +114,7 @@ class UnitMagics(Magics):
         return one_line(f"{name}: this unit has no such exercise. There are {', '.join(names)}.")
 
     def _names(self) -> list[str]:
-        """Return the unit's exercises; none where there is no course to ask."""
+        """Return the unit's exercises; none where no course is found."""
         if self._entry is None:
             return []
         from medlab.course import exercise_names
@@ -169,25 +169,27 @@ def _verdict(name: str, body: Body, error: BaseException) -> Panel:
     """Return the panel for a check that did not run to its end."""
     stub = body.stub(error)
     if stub:
-        elsewhere = "" if stub == name else f"The check stopped in `{stub}`, which is not written."
+        elsewhere = (
+            "" if stub == name else f"The check stopped in `{stub}`, which is not written yet."
+        )
         return Panel(name, "not attempted yet", elsewhere)
     if isinstance(error, NameError) and error.name == name and body.failed_itself(error):
         return Panel(name, "not attempted yet", f"Run the cell that defines `{name}` first.")
     if isinstance(error, KeyboardInterrupt):
         return Panel(name, "stopped", "The check was interrupted. Run it again.")
     if isinstance(error, NameError) and error.name and body.failed_itself(error):
-        missing = f"It uses `{error.name}`, which is not there"
-        mend = "run the cells above it, or define it under this name"
-        return Panel(name, "stopped", f"{missing}: {mend}.")
+        missing = f"`{error.name}` is not defined"
+        fix = "run the cells above, or define it under this name"
+        return Panel(name, "stopped", f"{missing}: {fix}.")
     return Panel(name, "not yet", _reason(body, error))
 
 
 def _reason(body: Body, error: BaseException) -> str:
     message = _message(error)
     if isinstance(error, AssertionError) and body.failed_itself(error):
-        return message or f"This does not hold: `{body.failing_line(error)}`"
+        return message or f"This assertion failed: `{body.failing_line(error)}`"
     if isinstance(error, BadInput):
-        return one_line(message)  # says all itself, such as a line of C
+        return one_line(message)  # complete by itself, such as a line of C
     kind = type(error).__name__
     if isinstance(error, TypeError | AttributeError) and body.failed_itself(error):
         message += "; is a `return` missing?" if "NoneType" in message else ""

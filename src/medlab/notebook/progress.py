@@ -1,6 +1,6 @@
 """A learner's progress: which visible checks pass, in work/progress.json.
 
-This is a learner's own notebook-keeping, not a grade: anyone can edit the file, and `medlab grade`
+This is a learner's own record, not a grade: anyone can edit the file, and `medlab grade`
 never reads it.
 
     {"schema": 1, "units": {"<slug>": {"<exercise>": true}}}      the latest result of each check
@@ -28,7 +28,7 @@ Results = dict[str, dict[str, bool]]  # slug -> exercise -> whether its latest c
 
 @dataclass(frozen=True)
 class Row:
-    """One unit of the ladder."""
+    """One unit's progress."""
 
     slug: str
     title: str
@@ -38,8 +38,8 @@ class Row:
     state: str  # NOT_STARTED, STARTED or PASSED
 
 
-class _Damaged(Exception):
-    """The file is there and is not a progress file."""
+class _DamagedFile(Exception):
+    """The file exists but is not a progress file."""
 
 
 def record(root: Path, slug: str, exercise: str, passed: bool) -> None:
@@ -64,7 +64,7 @@ def read(root: Path) -> Results:
     path = root / FILE
     try:
         return _parse(path)
-    except _Damaged:
+    except _DamagedFile:
         with _lock(path):
             return _load(path)
     except OSError as error:
@@ -90,10 +90,13 @@ def _load(path: Path) -> Results:
     """Parse the file, moving a damaged one aside; the caller holds the lock."""
     try:
         return _parse(path)
-    except _Damaged:
+    except _DamagedFile:
         aside = _free_name(path.with_name(path.name + ".damaged"))
         path.rename(aside)
-        print(f"{path} was damaged: it is now {aside.name}, progress starts anew", file=sys.stderr)
+        print(
+            f"{path} was damaged: renamed to {aside.name}, progress starts from scratch",
+            file=sys.stderr,
+        )
         return {}
 
 
@@ -107,7 +110,7 @@ def _parse(path: Path) -> Results:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _Damaged from None
+        raise _DamagedFile from None
 
 
 def _yes_or_no(passed: object) -> bool:

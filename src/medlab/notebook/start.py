@@ -46,8 +46,8 @@ def _released(entry) -> bytes:
         return entry.notebook.read_bytes()
     except OSError:
         build = f"run `medlab build {entry.slug}` first"
-        mend = "put back the one released" if entry.released else build
-        raise BadInput(f"{entry.notebook} is not there: {mend}") from None
+        fix = "restore the released notebook" if entry.released else build
+        raise BadInput(f"{entry.notebook} does not exist: {fix}") from None
 
 
 def _free_name(copy: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Checkpoints as their users see them: started, kept while they are needed, let go of.
+"""Checkpoints as their users see them: started, kept while they are needed, ended.
 
 A checkpoint is a process that has run some cells; kernels forked from it go on from there. What it
 is from within is in `checkpoint`.
@@ -60,9 +60,9 @@ class Checkpoint:
         }
         self._request = request
         self._process = Conversation(address, asked)
-        told = self._process.until_ready(SECONDS + 5)
+        ready = self._process.until_ready(SECONDS + 5)
         before = earlier.start if earlier else Start("", "", (), ())
-        shown = (*before.shown, *told["shown"])
+        shown = (*before.shown, *ready["shown"])
         self.start = Start(own, str(shared), (*before.cells, *cells), shown)
 
     @property

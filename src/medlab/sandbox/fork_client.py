@@ -75,12 +75,12 @@ class ForkServer:
     def _wait_until_warm(self) -> list[str]:
         """Return the libraries that are not installed; raise ForkError if it is not fit to fork."""
         ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
-        told = json.loads((ready and self._process.stdout.readline()) or "{}")
-        if told.get("ready") and told["threads"] == 1:
-            return told["missing"]
+        answer = json.loads((ready and self._process.stdout.readline()) or "{}")
+        if answer.get("ready") and answer["threads"] == 1:
+            return answer["missing"]
         self.stop()
-        if told:
-            raise ForkError(f"a library starts threads ({told['threads']}): it cannot be forked")
+        if answer:
+            raise ForkError(f"a library starts threads ({answer['threads']}): it cannot be forked")
         raise ForkError("the warm parent did not start")
 
 
@@ -138,15 +138,15 @@ class Conversation:
 
     def until_ready(self, seconds: float) -> dict:
         """Return the first line; close the connection and raise ForkError if it says 'failed'."""
-        told = self.next(seconds)
-        if told and told.get("ready"):
-            return told
+        answer = self.next(seconds)
+        if answer and answer.get("ready"):
+            return answer
         self.close()
-        if told is None:
+        if answer is None:
             raise ForkError("it did not start in time")
-        if not told:
+        if not answer:
             raise ForkServerGone("the fork server ended before it answered")
-        raise ForkError(told.get("failed", "it did not start"))
+        raise ForkError(answer.get("failed", "it did not start"))
 
     def next(self, seconds: float | None) -> dict | None:
         """Return the next line; {} once the other side is gone, None if nothing comes in time."""
@@ -191,18 +191,18 @@ class ForkedKernel:
     def poll(self) -> int | None:
         """Return the exit code, or None while the kernel lives."""
         if self._returncode is None:
-            told = self._keeper.next(0)
-            if told is not None:
-                self._returncode = told.get("exit", -signal.SIGKILL)
+            answer = self._keeper.next(0)
+            if answer is not None:
+                self._returncode = answer.get("exit", -signal.SIGKILL)
         return self._returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; raise TimeoutExpired if it does not come."""
-        told = self._keeper.next(timeout) if self._returncode is None else {}
-        if told is None:
+        answer = self._keeper.next(timeout) if self._returncode is None else {}
+        if answer is None:
             raise subprocess.TimeoutExpired("kernel", timeout)
         if self._returncode is None:
-            self._returncode = told.get("exit", -signal.SIGKILL)
+            self._returncode = answer.get("exit", -signal.SIGKILL)
         return self._returncode
 
     def send_signal(self, number: int) -> None:

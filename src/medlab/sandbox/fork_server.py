@@ -32,7 +32,7 @@ ALWAYS = (
 
 
 def main() -> None:
-    """Import the libraries named on the command line, then fork until told to end."""
+    """Import the libraries named on the command line, then fork until standard input ends."""
     address, libraries = sys.argv[1], sys.argv[2:]
     missing = warm_up(libraries)
     listener = listen(address)

@@ -128,10 +128,10 @@ def choose(kind: str = AUTO) -> str:
         problems[candidate] = problem_with(candidate)
         if not problems[candidate]:
             return candidate
-    told = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+    reasons = "; ".join(f"{name}: {why}" for name, why in problems.items())
     raise BadInput(
-        f"no jail can be built here ({told}): install bubblewrap, grade in a container "
-        f"(CONTRIBUTING.md), or say --jail limits, which leaves open {LEAVES_OPEN[LIMITS]}"
+        f"no jail can be built here ({reasons}): install bubblewrap, grade in a container "
+        f"(CONTRIBUTING.md), or pass --jail limits, which leaves open {LEAVES_OPEN[LIMITS]}"
     )
 
 

@@ -55,7 +55,7 @@ class Keeper:
         self._watch(kernel, ended)
 
     def _build_jail(self) -> None:
-        """Make the namespaces: from nothing, or from the jail of the checkpoint we come from."""
+        """Create the namespaces, from scratch or from the jail of the checkpoint we come from."""
         if self._shared:
             namespaces.branch_off(self._shared, self._sockets, self._allowance)
         elif self._jailed:
@@ -137,7 +137,7 @@ def _run_kernel(connection_file: str, say_bound: int) -> None:
 
 
 def _seed() -> None:
-    """Give this process random numbers of its own, as a process that starts from nothing has."""
+    """Give this process random numbers of its own, as a freshly started process has."""
     import random
 
     import numpy as np

@@ -111,21 +111,21 @@ class Kernel:
         """Run one cell for so long at most; nothing that it does raises here."""
         if not self.alive:
             return CellResult("killed", error="the kernel is gone")
-        seconds, told = self._time(seconds)
+        seconds, message = self._time(seconds)
         if seconds <= 0:
-            return CellResult("timeout", error=told)
+            return CellResult("timeout", error=message)
         ran = CellResult("ok")
         sent = self._client.execute(source, allow_stdin=False, stop_on_error=False)
         try:
-            reply = self._wait(sent, seconds, told, ran)
+            reply = self._wait(sent, seconds, message, ran)
         except OutOfTime:
-            return CellResult("timeout", ran.outputs, told)
+            return CellResult("timeout", ran.outputs, message)
         except KernelDied:
             return CellResult("killed", ran.outputs, "the kernel died")
         if reply.get("status") != "ok":
             ran.status = "error"
-            told = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
-            ran.error = FILE_OF_CELL.sub(r"(line \1 of the cell)", told)
+            error = f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"
+            ran.error = FILE_OF_CELL.sub(r"(line \1 of the cell)", error)
         if _asks_to_exit(reply):
             self._await_end()  # the next cell must not go to a process that is ending
         return ran
@@ -137,13 +137,13 @@ class Kernel:
         """
         if not self.alive:
             raise KernelDied
-        seconds, told = self._time(seconds)
+        seconds, message = self._time(seconds)
         if seconds <= 0:
-            raise OutOfTime(told)
+            raise OutOfTime(message)
         sent = self._client.execute(
             "", silent=True, user_expressions={"answer": expression}, allow_stdin=False
         )
-        reply = self._wait(sent, seconds, told, None)
+        reply = self._wait(sent, seconds, message, None)
         return _answer_text(reply, kind, self.limits)
 
     def stop(self) -> None:
@@ -173,14 +173,14 @@ class Kernel:
         self.stop()
 
     def _time(self, asked: float) -> tuple[float, str]:
-        """Return the seconds that a cell or call may take now, and what to say when they pass."""
+        """Return the seconds that a cell or call may take, and the message when they are over."""
         left = self._until - time.monotonic()
         seconds = min(asked, self.limits.cell_seconds)
         if left < seconds:
             return left, out_of_time(self.limits)
         return seconds, f"stopped after {seconds:.3g} s"
 
-    def _wait(self, sent: str, seconds: float, told: str, ran: CellResult | None) -> dict:
+    def _wait(self, sent: str, seconds: float, message: str, ran: CellResult | None) -> dict:
         """Return the reply to a message, collecting outputs; stop the kernel when time is up."""
         deadline = time.monotonic() + seconds
         reply = self._collect(sent, deadline, ran)
@@ -190,7 +190,7 @@ class Kernel:
             self._manager.interrupt_kernel()
         if self._collect(sent, time.monotonic() + INTERRUPT_SECONDS, None) is None:
             self.stop()
-        raise OutOfTime(told)
+        raise OutOfTime(message)
 
     def _collect(self, sent: str, deadline: float, ran: CellResult | None) -> dict | None:
         """Read both channels until the reply is there and outputs are complete, or until late."""
@@ -236,10 +236,10 @@ def _manager(folder: Path, isolation: Isolation) -> KernelManager:
 
 def _answer_text(reply: dict, kind: str, limits: Limits) -> str:
     expressions = reply.get("user_expressions") or {}
-    told = expressions.get("answer") or (reply if reply.get("status") == "error" else {})
-    if told.get("status") != "ok":
-        raise ValueError(f"{told.get('ename', 'no answer')}: {told.get('evalue', '')}")
-    text = told.get("data", {}).get(kind)
+    answer = expressions.get("answer") or (reply if reply.get("status") == "error" else {})
+    if answer.get("status") != "ok":
+        raise ValueError(f"{answer.get('ename', 'no answer')}: {answer.get('evalue', '')}")
+    text = answer.get("data", {}).get(kind)
     if not isinstance(text, str):
         raise ValueError("the kernel gave no answer")
     if len(text) > limits.answer_bytes:

@@ -33,8 +33,8 @@ def threads_of(uid: int) -> int:
     total = 0
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError, KeyError):
-            told = dict(line.split(":", 1) for line in status.read_text().splitlines())
-            total += int(told["Threads"]) if int(told["Uid"].split()[0]) == uid else 0
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            total += int(fields["Threads"]) if int(fields["Uid"].split()[0]) == uid else 0
     return total
 
 

@@ -1,4 +1,4 @@
-"""How long a cell may run and how much it may send, and what came of running it."""
+"""How long a cell may run and how much it may send, and the result of running it."""
 
 from dataclasses import dataclass, field
 
@@ -17,13 +17,13 @@ class Limits:
 
 @dataclass
 class CellResult:
-    """What came of running one cell."""
+    """The result of running one cell."""
 
     status: str  # ok, error, timeout or killed
     outputs: list[NotebookNode] = field(default_factory=list)
-    error: str = ""  # one line, for a person
+    error: str = ""  # one line, for the learner
 
 
 def out_of_time(limits: Limits) -> str:
-    """Return what to say when a sitting is over."""
+    """Return the message when a sitting is over."""
     return f"stopped: the whole notebook may take {limits.sitting_seconds:g} s"

@@ -1,6 +1,6 @@
 """Run a command and end it when all its processes together use too much.
 
-Run as `python -m medlab.sandbox.memory_watch ALLOWANCE FOLDER COMMAND...`. It stands outside of
+Run as `python -m medlab.sandbox.memory_watch ALLOWANCE FOLDER COMMAND...`. It runs outside of
 bubblewrap, whose processes cannot reach it, and watches their memory and the size of FOLDER, the
 one place outside that they can write. It ends with its parent, and its command ends with it.
 """

@@ -167,8 +167,8 @@ def test_what_is_wrong_in_a_text_is_one_line_with_its_name_and_without_a_folder(
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({}, "there is no C file"),
-        ({"a.h": ""}, "there is no C file"),
+        ({}, "no C files"),
+        ({"a.h": ""}, "no C files"),
         ({"../a.c": ""}, "'../a.c' is not a C file's name"),
         ({"a.txt": ""}, "'a.txt' is not a C file's name"),
         ({"a.c": None}, "a.c must be text, not NoneType"),

@@ -25,7 +25,7 @@ def harmless(value: object) -> object:
 
 
 def as_it_was(text: str) -> str:
-    """Take away the quote that harmless put before a text."""
+    """Remove the quote that harmless put before a text."""
     return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 

@@ -6,7 +6,7 @@ from medlab.classroom.gradebook.csv_table import table
 from medlab.classroom.gradebook.lateness import Late, final_score
 from medlab.classroom.results import Grade, whole
 
-# The last three say how a row came about: course version, seed and isolation.
+# The last three tell how a row was computed: course version, seed and isolation.
 COLUMNS = ("student", "unit", "score", "max", "status", "seconds", "unit_version", "seed", "jail")
 LATE_COLUMNS = ("final", "reason")
 

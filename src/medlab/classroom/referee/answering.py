@@ -41,8 +41,8 @@ def _outcome(namespace: dict, request: str) -> str:
         value = _do(namespace, wire.loads(request, _revive))
         return wire.dumps({"value": value}, _hold)
     except Exception as error:
-        told = {"kind": type(error).__name__, "message": str(error)}
-        return wire.dumps({"error": told | _place(error)})
+        raised = {"kind": type(error).__name__, "message": str(error)}
+        return wire.dumps({"error": raised | _place(error)})
 
 
 def _do(namespace: dict, request: dict) -> object:
@@ -72,7 +72,7 @@ def _write(name: str, content: bytes) -> str:
 def _place(error: BaseException) -> dict:
     """Return the function and line of the notebook in which an error was raised last.
 
-    The function may be one that the unit gives: it need not stand in the learner's own cell.
+    The function may be one that the unit gives: it need not be in the learner's own cell.
     """
     place, trace = {}, error.__traceback__
     while trace is not None:

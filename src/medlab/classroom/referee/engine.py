@@ -29,7 +29,7 @@ from medlab.sandbox.limits import CellResult, Limits
 
 @dataclass
 class SittingResult:
-    """What a sitting came to."""
+    """The outcome of a sitting."""
 
     exercises: list[ExerciseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what had to be put back

@@ -15,7 +15,7 @@ from medlab.errors import BadInput
 from medlab.sandbox.kernel import KernelDied, OutOfTime
 
 LONGEST_MESSAGE = 400
-BAD_INPUT = BadInput.__name__  # what medlab refuses: it says all itself, such as a line of C
+BAD_INPUT = BadInput.__name__  # what medlab refuses: complete by itself, such as a line of C
 
 
 class Referee:

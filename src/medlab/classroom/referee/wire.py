@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 
-TAG = "!"  # a mapping with this key stands for something that JSON has no word for
+TAG = "!"  # a mapping with this key stands for something that JSON cannot hold
 ARRAY_KINDS = "biufcSUmM"
 MAX_DEPTH = 60
 MOST_VALUES = 5_000_000  # in one text; more would fill the reader's memory
@@ -158,10 +158,10 @@ def _shape(declared: list, itemsize: int) -> tuple[int, ...]:
     Without this bound, a sum along the empty axis of such an array would fill the memory.
     """
     if not isinstance(declared, list) or len(declared) > MOST_AXES:
-        raise ValueError("that is no shape of an array")
+        raise ValueError("not the shape of an array")
     shape = tuple(int(n) for n in declared)
     if any(n < 0 or n > LARGEST_ARRAY for n in shape):
-        raise ValueError("that is no shape of an array")
+        raise ValueError("not the shape of an array")
     if math.prod(n for n in shape if n) * max(itemsize, 1) > LARGEST_ARRAY:
         raise ValueError("an array's shape is too large")
     return shape
@@ -193,7 +193,7 @@ def _decode_dict(value: dict, other: Callable) -> dict:
 
 def _keys(raw: list, other: Callable) -> list:
     if sum(not isinstance(key, str) for key in raw) > MOST_KEYS:
-        raise ValueError("too many keys that are no text")
+        raise ValueError("too many keys that are not text")
     return [_decode(key, other) for key in raw]
 
 

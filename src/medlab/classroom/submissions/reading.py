@@ -13,7 +13,7 @@ from medlab.text import encodable
 LARGEST = 50_000_000  # bytes of a notebook file
 
 
-class Unreadable(Exception):
+class UnreadableNotebook(Exception):
     """A file that is not a notebook; the message says what it is and what to do."""
 
 
@@ -74,7 +74,7 @@ def read_submission(path: Path, student: str) -> Submission:
     try:
         raw = _read_bytes(path)
         slug, cells = _parse(raw)
-    except Unreadable as error:
+    except UnreadableNotebook as error:
         return Submission(student, path, problem=Status.NOT_A_NOTEBOOK, message=str(error))
     return Submission(student, path, slug, hashlib.sha256(raw).hexdigest(), cells)
 
@@ -82,23 +82,25 @@ def read_submission(path: Path, student: str) -> Submission:
 def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_symlink() or not path.is_file():
-            raise Unreadable("a link or a special file: hand in the notebook itself")
+            raise UnreadableNotebook("a link or a special file: hand in the notebook itself")
         if path.stat().st_size > LARGEST:
-            raise Unreadable(f"larger than {LARGEST // 1_000_000} MB: clear the outputs and save")
+            raise UnreadableNotebook(
+                f"larger than {LARGEST // 1_000_000} MB: clear the outputs and save"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror}") from None
+        raise UnreadableNotebook(f"cannot be read: {error.strerror}") from None
 
 
 def _parse(raw: bytes) -> tuple[str, tuple[Cell, ...]]:
     if not raw.strip():
-        raise Unreadable("the file is empty: save the notebook and hand it in again")
+        raise UnreadableNotebook("the file is empty: save the notebook and hand it in again")
     try:
         made = json.loads(raw)
     except (ValueError, RecursionError):
-        raise Unreadable("not JSON: save it as a notebook (.ipynb)") from None
+        raise UnreadableNotebook("not JSON: save it as a notebook (.ipynb)") from None
     if not isinstance(made, dict) or not isinstance(made.get("cells"), list):
-        raise Unreadable("JSON, but not a notebook of format 4: save it with JupyterLab")
+        raise UnreadableNotebook("JSON, but not a notebook of format 4: save it with JupyterLab")
     return slug_of(made), tuple(read_cell(cell) for cell in made["cells"] if isinstance(cell, dict))
 
 

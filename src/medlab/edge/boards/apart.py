@@ -37,7 +37,7 @@ def run(
     and for one that crashes the emulator or does not end within seconds of wall-clock time.
     """
     if not isinstance(elf, bytes) or len(elf) > LARGEST_ELF:
-        raise BadInput(f"a firmware is at most {LARGEST_ELF / 1e6:g} MB of bytes: build it again")
+        raise BadInput(f"firmware must be bytes, at most {LARGEST_ELF / 1e6:g} MB: build it again")
     request = RunRequest(feed, **{"budget": BUDGET} | options)
     message = {
         "board": board,

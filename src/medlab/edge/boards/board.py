@@ -112,7 +112,7 @@ def _check_names(files: Mapping[str, str]) -> None:
         if not isinstance(text, str):
             raise BadInput(f"{name} must be text, not {type(text).__name__}")
     if not any(name.endswith(".c") for name in files):
-        raise BadInput("there is no C file: give at least one, such as {'main.c': '...'}")
+        raise BadInput("no C files: give at least one, such as {'main.c': '...'}")
 
 
 def _make_folder(folder: Path) -> None:
@@ -122,7 +122,9 @@ def _make_folder(folder: Path) -> None:
         what = f"cannot make the folder {folder} ({problem.strerror})"
         raise BadInput(f"{what}: name another with --out") from None
     if not os.access(folder, os.W_OK):
-        raise BadInput(f"cannot write into {folder}: fix its permissions, or name another by --out")
+        raise BadInput(
+            f"cannot write into {folder}: fix its permissions, or name another with --out"
+        )
 
 
 @contextmanager

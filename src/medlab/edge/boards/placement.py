@@ -23,7 +23,7 @@ def check_loadable(board: BoardDescription, firmware: Firmware) -> None:
             raise BadInput(f"{firmware.elf.name} does not fit into the flash of {board.name}")
     limit, top = (firmware.symbols.get(f"__stack_{end}", 0) for end in ("limit", "top"))
     if limit not in board.ram_range or not limit < top <= board.ram_range.stop:
-        raise BadInput(f"{firmware.elf.name} has no stack: link it by the board's linker.ld")
+        raise BadInput(f"{firmware.elf.name} has no stack: link it with the board's linker.ld")
 
 
 def check_functions(firmware: Firmware, functions: tuple[str, ...]) -> None:

@@ -49,7 +49,7 @@ class FlashController(Registers):
         self.machine.write_memory(sector.at, b"\xff" * sector.size)
 
 
-class LockedByKeys(FlashController):
+class KeyLockedFlash(FlashController):
     """ST's lock: two keys in a row open a control register, its lock bit closes it."""
 
     KEYS = (0x45670123, 0xCDEF89AB)
@@ -91,7 +91,7 @@ class LockedByKeys(FlashController):
             self.obey(value)
 
 
-class FlashF4(LockedByKeys):
+class FlashF4(KeyLockedFlash):
     """STM32F405: words at a time. Source: RM0090, 3."""
 
     KEY, STATUS, CONTROL = 0x04, 0x0C, 0x10
@@ -123,7 +123,7 @@ class FlashF4(LockedByKeys):
             super().write(offset, value)
 
 
-class BankH7(LockedByKeys):
+class BankH7(KeyLockedFlash):
     """One bank of an STM32H743: 32 bytes at a time, once after each erase. Source: RM0433, 4."""
 
     UNIT = 32

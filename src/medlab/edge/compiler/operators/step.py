@@ -81,7 +81,7 @@ def need(operator: Operator, inputs: int) -> tuple[Tensor | None, ...]:
 
 
 def option(operator: Operator, name: str):
-    """Return an option, or refuse an operator that came without its options."""
+    """Return an option; raise BadInput for an operator that lacks it."""
     if name not in operator.options:
         raise BadInput(f"{operator}: option {name} is missing: export the model again")
     return operator.options[name]
