@@ -3,16 +3,11 @@
 import fcntl
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-
-# pytest's importlib mode leaves sys.path alone, so a test file cannot see its neighbours.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from hostile import Attack, Class, Graded, grade_class
+from tests.support.hostile import Attack, Class, Graded, grade_class
 
 from medlab.errors import BadInput
 from medlab.sandbox import isolation

@@ -1,7 +1,7 @@
 """Objects that say they equal everything."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 EQUAL = """
 class Equal{base}:

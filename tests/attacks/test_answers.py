@@ -1,7 +1,7 @@
 """Answers that are gigantic, deep, or slow to take in."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 FORGE = """
 import medlab.classroom.referee.answering as answering

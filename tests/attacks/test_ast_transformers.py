@@ -1,6 +1,6 @@
 """Asserts removed, and numbers changed, by transformers of the syntax tree."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 TRANSFORM = """
 import ast

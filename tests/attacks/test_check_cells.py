@@ -2,7 +2,7 @@
 
 import copy
 
-from hostile import Attack, cell, code_cell
+from tests.support.hostile import Attack, cell, code_cell
 
 
 def edited(notebook):

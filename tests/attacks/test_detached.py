@@ -1,7 +1,7 @@
 """Processes and threads that try to outlive grading."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 TWICE = """
 import os, sys

@@ -1,6 +1,6 @@
 """Filling every place that can be written, with bytes and with files."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 FILL = """
 import glob, os

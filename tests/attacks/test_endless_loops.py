@@ -1,7 +1,7 @@
 """Loops without end, also such that do not listen."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 PLAIN = "while True: pass"
 DEAF = """

@@ -1,7 +1,7 @@
 """Ending the kernel, politely and otherwise."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 WAYS = {
     "exit-sys": "import sys; sys.exit(0)",

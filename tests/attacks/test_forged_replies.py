@@ -1,7 +1,7 @@
 """Replies and outputs that the learner's process forges on the way to the grader."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 SEND = """
 import jupyter_client.session as s

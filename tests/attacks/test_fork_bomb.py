@@ -1,7 +1,7 @@
 """A bomb of processes, and one of threads."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 PROCESSES = """
 import os

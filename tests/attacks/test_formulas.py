@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 NAMES = ("=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK('x','y')")
 ATTACKS = {f"formula-{place}": Attack(student=name) for place, name in enumerate(NAMES)}

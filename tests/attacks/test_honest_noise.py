@@ -1,7 +1,7 @@
 """Correct answers that warn, log, write to stderr or show progress keep their points."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 POOL = "from concurrent.futures import ThreadPoolExecutor as P; P(4).submit(id, 1).result()"
 NOISE = {

@@ -1,6 +1,6 @@
 """Metadata that name another kernel, another language, parameters or another engine."""
 
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 EVIL = ["/bin/sh", "-c", "touch @FOLDER@/other/@MARK@"]
 

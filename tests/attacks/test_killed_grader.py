@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile import FULL, MARK, Attack, left_behind
+from tests.support.hostile import FULL, MARK, Attack, left_behind
 
 from medlab.classroom.gradebook.database import Gradebook
 

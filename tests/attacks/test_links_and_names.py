@@ -1,7 +1,7 @@
 """Links, dots and odd characters in names."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 
 def other_unit(slug):

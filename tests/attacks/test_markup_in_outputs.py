@@ -2,7 +2,7 @@
 
 import re
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)><iframe src=//x></iframe>"
 OUTPUTS = f"""

@@ -1,7 +1,7 @@
 """Memory: asked for at once, in pieces, and in kinds that a process's own limit does not count."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 AT_ONCE = "x = bytearray(10**11)"
 IN_PIECES = "x = []\nwhile True: x.append(bytearray(10**8))"

@@ -1,6 +1,6 @@
 """Namespaces within the jail, to mount anew what is read-only."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 TRY = """
 import ctypes, os, platform, subprocess

@@ -1,6 +1,6 @@
 """Reaching anything over a network, or over a socket of another process."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 REACH = """
 import os, socket

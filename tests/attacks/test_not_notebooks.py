@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hostile import FULL, Attack, code_cell
+from tests.support.hostile import FULL, Attack, code_cell
 
 DEEP = 10_000
 

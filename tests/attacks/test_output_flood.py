@@ -1,7 +1,7 @@
 """A gigabyte of output: in lines, in pieces, as one, growing when it is read, and by hand."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 LINES = "line = 'x' * 99 + chr(10)\nfor _ in range(10_000): print(line * 1000)"
 PIECES = """

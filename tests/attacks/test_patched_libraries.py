@@ -1,7 +1,7 @@
 """Libraries that the learner's kernel shares with the way to the grader, changed in place."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 WRONG = "def mean(values): return 0\n"
 PATCHES = {

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hostile import Attack, Class, write_course
+from tests.support.hostile import Attack, Class, write_course
 
 HALF = "def half(x):\n    return x / 2"
 SCALE = "def scale(x):\n    return (x - x.min()) / (x.max() - x.min())"

@@ -1,7 +1,7 @@
 """Pickles, and objects that would run code where they are unpacked."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 REDUCE = """
 import os, pickle

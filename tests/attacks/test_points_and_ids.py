@@ -1,6 +1,6 @@
 """Changed points, changed ids."""
 
-from hostile import FULL, Attack, cell
+from tests.support.hostile import FULL, Attack, cell
 
 
 def more_points(notebook):

@@ -1,6 +1,6 @@
 """Tracing, signalling and watching other processes."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 TRY = """
 import ctypes, os, resource, signal

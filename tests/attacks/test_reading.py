@@ -1,6 +1,6 @@
 """Looking for the course, hidden tests, other submissions, the gradebook and the secret."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 FILES = """
 import os

@@ -1,7 +1,7 @@
 """Files beside the notebook that are called like modules, and modules written by a cell."""
 
 import pytest
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 MODULES = ("json", "numpy", "random", "signal", "tempfile", "multiprocessing", "sitecustomize")
 MODULES += ("usercustomize", "papermill", "zmq", "medlab", "ipykernel", "nbformat", "struct")

@@ -1,6 +1,6 @@
 """Many slow cells, none of which is slow enough to be stopped."""
 
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 from medlab.classroom.workers import LATE_SECONDS
 from medlab.sandbox.limits import Limits

@@ -1,6 +1,6 @@
 """The one folder that the grader and a kernel share: its sockets."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 TRY = """
 import os, socket

@@ -1,7 +1,7 @@
 """NaN, infinite, negative and huge values where a number is asked for, or a score is thought."""
 
 import pytest
-from hostile import Attack
+from tests.support.hostile import Attack
 
 VALUES = ("float('nan')", "float('inf')", "-float('inf')", "-1e308", "10**4000", "10**5000")
 ATTACKS = {

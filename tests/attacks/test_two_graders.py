@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 
-from hostile import FULL, Attack
+from tests.support.hostile import FULL, Attack
 
 from medlab.classroom.gradebook.database import Gradebook
 

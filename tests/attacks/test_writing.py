@@ -1,6 +1,6 @@
 """Writing outside one's own folder, changing rights and owners, programs that run as root."""
 
-from hostile import Attack
+from tests.support.hostile import Attack
 
 EVERYWHERE = """
 import os

@@ -13,9 +13,9 @@ between the two that remain:
 import shutil
 from pathlib import Path
 
-import nbgrader_course
 import pytest
-from nbgrader_course import NbgraderCourse
+from tests.support import nbgrader_course
+from tests.support.nbgrader_course import NbgraderCourse
 
 from medlab.classroom.grading import grade_class
 from medlab.classroom.opening import open_classroom

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from nbgrader_course import NbgraderCourse, answer, hidden_ids
+from tests.support.nbgrader_course import NbgraderCourse, answer, hidden_ids
 
 from medlab.course import nbgrader_export
 

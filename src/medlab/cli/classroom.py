@@ -102,9 +102,7 @@ def grade(
     if scores:
         _print_scores(*marking.take_scores(scores))
     grades = with_progress(grade_class(classroom, submissions, unit))
-    print_grades(grades, classroom.gradebook.lateness())
-    for remark in sorted(classroom.remarks):
-        print(f"note: {remark}")
+    print_grades(grades, classroom.gradebook.lateness(), classroom.remarks)
     if sheet:
         print(f"scoring sheet: {sheet} ({marking.write_sheet(sheet, blind)} answers to grade)")
     print(f"grades: {out / 'grades.csv'}\nfeedback: {out / 'feedback'}")

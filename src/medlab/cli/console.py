@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 
 from rich.console import Console
@@ -33,9 +33,11 @@ def with_progress(graded: Generator[tuple[int, Grade], None, None]) -> list[Grad
 
 
 def print_grades(
-    grades: list[Grade], lateness: Mapping[tuple[str, str], Lateness] | None = None
+    grades: list[Grade],
+    lateness: Mapping[tuple[str, str], Lateness] | None = None,
+    remarks: Iterable[str] = (),
 ) -> None:
-    """Print one row for each submission, and the messages that need attention.
+    """Print one row for each submission, the messages that need attention, and remarks.
 
     With lateness, the score after it has a column of its own, and the reason is printed below.
     """
@@ -51,6 +53,8 @@ def print_grades(
     counts = Counter(grade.outcome for grade in grades)
     summary = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     _plain(console, f"{len(grades)} rows: {summary}")
+    for remark in sorted(remarks):
+        _plain(console, f"note: {remark}")
 
 
 def _grades_table(grades: list[Grade], late: list[Lateness | None]) -> Table:
