@@ -74,7 +74,7 @@ def graded(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDLAB_COURSE", str(root))
         told = medlab(folder, "grade", "class", "--out", "out", "--sheet", "sheet.csv")
-    assert "(2 answers await a score)" in told
+    assert "(2 answers to grade)" in told
     return folder, unit
 
 
@@ -122,7 +122,7 @@ def test_a_persons_scores_reach_the_grades_and_the_feedback(room):
     fill(room, ada="21", bob="00")
     told = grade(room, "--scores", "filled.csv", "--sheet", "again.csv")
     assert "2 scores read" in told
-    assert "(0 answers await a score)" in told
+    assert "(0 answers to grade)" in told
     found = {name: (row["score"], row["max"]) for name, row in grades(room).items()}
     assert found == {"ada": ("7", "7"), "bob": ("5", "7"), "eve": ("0", "7")}
     page = page_of(room, "ada")
@@ -149,7 +149,7 @@ def test_an_answer_that_changed_is_asked_for_again_and_the_old_score_is_kept(roo
     grade(room, "--scores", "filled.csv")
     hand_in(room, graded[1], "ada", "I thought again.")
     told = grade(room, "--sheet", "again.csv")
-    assert "(2 answers await a score)" in told
+    assert "(2 answers to grade)" in told
     assert grades(room)["ada"]["score"] == "5"
     assert len(open_earlier("", room / "out").scores()) == 1
 
