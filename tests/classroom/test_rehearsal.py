@@ -8,8 +8,9 @@ import pytest
 from medlab.classroom import grading
 from medlab.classroom.opening import open_classroom
 from medlab.classroom.referee.engine import SittingResult
+from medlab.classroom.referee.pace import Pace, name_of
 from medlab.classroom.rehearsal import Rehearsal, RehearsalStore, check_rehearsal
-from medlab.classroom.results import ExerciseResult, Status, TestResult
+from medlab.classroom.results import ExerciseResult, Status
 from medlab.classroom.workers import SittingOutcome
 from medlab.course import load_syllabus
 from medlab.course.audience import LEARNER, notebook
@@ -63,7 +64,7 @@ def test_a_rehearsal_that_failed_is_never_kept(rehearsed, tiny_course, tmp_path)
 
 
 def test_another_isolation_or_limit_is_another_rehearsal(tiny_unit, tmp_path):
-    kept = Rehearsal(1.5, {"add": [0.1, 0.2]})
+    kept = Rehearsal(1.5, {"check-add": 0.1}, {"add/1": 0.2})
     RehearsalStore(tmp_path, "limits, 120 s").keep(tiny_unit, kept)
     assert RehearsalStore(tmp_path, "limits, 120 s").find(tiny_unit) == kept
     assert RehearsalStore(tmp_path, "limits, 10 s").find(tiny_unit) is None
@@ -74,7 +75,7 @@ def test_another_isolation_or_limit_is_another_rehearsal(tiny_unit, tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"seconds": 1})])
 def test_a_damaged_file_is_rehearsed_again(tiny_unit, tmp_path, content):
     store = RehearsalStore(tmp_path, "here")
-    store.keep(tiny_unit, Rehearsal(1.5, {}))
+    store.keep(tiny_unit, Rehearsal(1.5, {}, {}))
     [path] = tmp_path.glob("*.json")
     path.write_text(content)
     assert RehearsalStore(tmp_path, "here").find(tiny_unit) is None
@@ -83,12 +84,31 @@ def test_a_damaged_file_is_rehearsed_again(tiny_unit, tmp_path, content):
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_next_rehearsal(tiny_unit, tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = RehearsalStore(tmp_path / "file", "here")
-    store.keep(tiny_unit, Rehearsal(1.5, {}))
-    assert store.find(tiny_unit) == Rehearsal(1.5, {})
+    store.keep(tiny_unit, Rehearsal(1.5, {}, {}))
+    assert store.find(tiny_unit) == Rehearsal(1.5, {}, {})
 
 
-def test_a_rehearsal_says_how_long_each_test_took(tiny_unit):
-    tests = [TestResult("positive", 2, 2, Status.PASSED, "", seconds=0.25)]
-    result = ExerciseResult("add", "exercise", 2, 2, Status.PASSED, "", tests)
-    outcome = SittingOutcome(SittingResult([result]), seconds=3)
-    assert check_rehearsal(tiny_unit, outcome) == Rehearsal(3, {"add": [0.25]})
+def test_a_rehearsal_keeps_the_pace_of_the_solution(tiny_unit):
+    result = ExerciseResult("add", "exercise", 2, 2, Status.PASSED, "", [])
+    pace = Pace({"check-add": 0.5}, {"add/1": 0.25})
+    outcome = SittingOutcome(SittingResult([result], pace=pace), seconds=3)
+    rehearsal = check_rehearsal(tiny_unit, outcome)
+    assert rehearsal == Rehearsal(3, {"check-add": 0.5}, {"add/1": 0.25})
+    assert rehearsal.pace == pace
+
+
+def test_a_class_is_held_to_the_pace_of_the_rehearsal(rehearsed, tiny_unit, monkeypatch):
+    paces = []
+    run = grading.WorkerPool.run
+
+    def noting(pool, tasks):
+        paces.extend(task.pace for task in tasks)
+        yield from run(pool, tasks)
+
+    monkeypatch.setattr(grading.WorkerPool, "run", noting)
+    rehearsed("ada")
+    [of_the_solution, of_the_class] = paces
+    assert of_the_solution == Pace()
+    assert set(of_the_class.tests) == {
+        name_of(test) for e in tiny_unit.exercises for test in e.hidden
+    }
