@@ -67,7 +67,7 @@ def examine() -> list[Finding]:
     return [*_machine(), *_course(root), *_packages(root), *_tools()]
 
 
-def verdict(findings: list[Finding]) -> str:
+def summarise_findings(findings: list[Finding]) -> str:
     """Return what is still needed, with the command for each; or that nothing is."""
     needed = [f"{f.name}: {f.note}" for f in findings if f.state == "needed"]
     if needed:

@@ -201,7 +201,7 @@ class ClassRun:
             if outcome.judged is None:
                 raise RuntimeError(outcome.trouble)
             done.take(outcome.judged.exercises, outcome.judged.notes)
-            new = self._publisher.prepare(done, outcome.judged.notebook)
+            new = self._publisher.render(done, outcome.judged.notebook)
         except Exception as error:
             trouble = outcome.trouble or "".join(traceback.format_exception(error))
             self._room.log(grade, trouble)

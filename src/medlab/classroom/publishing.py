@@ -31,7 +31,7 @@ class Publisher:
         self._scores, self._lateness = self._book.scores(), self._book.lateness()
         self._counted = self._scored_questions()
 
-    def prepare(self, grade: Grade, notebook: NotebookNode | None) -> Publication:
+    def render(self, grade: Grade, notebook: NotebookNode | None) -> Publication:
         """Apply manual scores to a grade and render its page; nothing is written yet."""
         scored = self._with_scores(grade, notebook)
         late = self._lateness.get((grade.student, grade.unit)) if grade.exercises else None
@@ -54,7 +54,7 @@ class Publisher:
             )
         grade = replace(grade, status=status, message=message)
         last = self._book.last(grade)
-        self._write(self.prepare(grade, None))
+        self._write(self.render(grade, None))
         if last is None or _without_time(last) != _without_time(grade):
             self._book.add(grade)
         return grade
@@ -64,7 +64,7 @@ class Publisher:
         path = self._room.feedback_path(earlier)
         if path.is_file() and not self._scores and not self._lateness:
             return earlier
-        new = self.prepare(earlier, self._record(earlier).notebook())
+        new = self.render(earlier, self._record(earlier).notebook())
         if not path.is_file() or path.read_bytes() != new.page.encode():
             write_text(path, new.page)
         if new.grade != earlier:

@@ -19,7 +19,7 @@ def print_findings(findings, console) -> None:
     """Print the findings to a rich console as a table, and below it what to do."""
     from rich.table import Table
 
-    from medlab.doctor import verdict
+    from medlab.doctor import summarise_findings
 
     table = Table(title="medlab doctor", title_justify="left")
     for heading in ("what", "found", "state", "note"):
@@ -29,4 +29,4 @@ def print_findings(findings, console) -> None:
             table.add_section()
         table.add_row(finding.name, finding.found or "-", finding.state, finding.note)
     console.print(table)
-    console.print(verdict(findings), highlight=False)
+    console.print(summarise_findings(findings), highlight=False)

@@ -130,7 +130,7 @@ class Kernel:
             self._await_end()  # the next cell must not go to a process that is ending
         return ran
 
-    def evaluate(self, expression: str, kind: str, seconds: float = math.inf) -> str:
+    def ask(self, expression: str, kind: str, seconds: float = math.inf) -> str:
         """Evaluate an expression in the kernel; return the text it displays under a MIME type.
 
         Raises OutOfTime, KernelDied, or ValueError for an answer without such a text.

@@ -92,7 +92,7 @@ class LearnerProxy:
         )
         left = self._until - time.monotonic()
         try:
-            return self._kernel.evaluate(call, ANSWER, left)
+            return self._kernel.ask(call, ANSWER, left)
         except OutOfTime:
             if time.monotonic() < self._until:
                 raise  # this call, or the whole sitting, took too long
