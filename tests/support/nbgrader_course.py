@@ -50,7 +50,7 @@ class NbgraderCourse:
 
     def grades(self, student: str) -> dict[str, float | None]:
         """Return nbgrader's points by cell name; None where a person must decide."""
-        from nbgrader_export.api import Gradebook
+        from nbgrader.api import Gradebook
 
         slug = self.unit.slug
         with Gradebook(f"sqlite:///{self.root / 'gradebook.db'}") as book:
