@@ -74,7 +74,8 @@ def main() -> None:
         Path(folder, "data").mkdir()
         Path(folder, "data", "made.txt").write_text("generated")
         os.chmod(Path(folder, "data"), 0o755)
-        given = Surroundings((f"{folder}/data",), (("MEDLAB_DATA", f"{folder}/data"),))
+        data = f"{folder}/data"
+        given = Surroundings(readable=(data,), environment=(("MEDLAB_DATA", data),))
         isolation = replace(isolate(choose(kind), (), given), allowance=SMALL)
         kernel = Kernel(Path(folder, "k"), Limits(cell_seconds=20), isolation)
         told = json.loads(kernel.run(ABOUT).outputs[0].text)
