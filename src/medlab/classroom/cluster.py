@@ -7,6 +7,7 @@ from medlab.classroom.surroundings import surroundings
 from medlab.classroom.workers import SittingOutcome, Task, sit
 from medlab.errors import BadInput
 from medlab.sandbox.isolation import choose, isolate
+from medlab.text import one_line
 
 CONNECT_SECONDS = 10
 RETRIES = 2  # of a sitting whose worker is lost
@@ -64,17 +65,17 @@ def _version() -> str:
     return medlab.__version__
 
 
-def _warm_up(client, houses: set[tuple[str, tuple[str, ...]]]) -> None:
+def _warm_up(client, wanted: set[tuple[str, tuple[str, ...]]]) -> None:
     """Let all workers import the libraries at the same time, and find out who has no jail."""
-    for worker, problem in client.run(_open_houses, houses, on_error="return").items():
+    for worker, problem in client.run(_start_fork_servers, wanted, on_error="return").items():
         if isinstance(problem, str) and problem:
             raise BadInput(f"worker {worker}: {problem}")
 
 
-def _open_houses(houses: set[tuple[str, tuple[str, ...]]]) -> str:
-    """Start warm parents on a worker; return why that cannot be, or an empty text."""
+def _start_fork_servers(wanted: set[tuple[str, tuple[str, ...]]]) -> str:
+    """Start fork servers on a worker; return why none can run there, or an empty text."""
     try:
-        for kind, libraries in houses:
+        for kind, libraries in wanted:
             isolate(choose(kind), libraries, surroundings())
     except BadInput as problem:
         return str(problem)
@@ -89,4 +90,4 @@ def _result(future) -> SittingOutcome:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return one_line(f"{type(error).__name__}: {error}")[:200]

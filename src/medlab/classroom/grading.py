@@ -70,6 +70,7 @@ class ClassRun:
     def __init__(self, room: Classroom):
         self._room, self._publisher = room, Publisher(room)
         self._rehearsals = RehearsalStore.of(room)
+        self._beginnings: dict[str, tuple[str, ...]] = {}  # by unit, the same for the whole class
 
     def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
         """Yield the grade of each submission, or why it has none; only a broken course raises.
@@ -185,9 +186,14 @@ class ClassRun:
             jail=room.jail,
             limits=room.limits,
             seed=self._seed(unit),
-            beginning=course_beginning(unit, self._seed(unit)),
+            beginning=self._beginning(unit),
             pace=rehearsal.pace if rehearsal else Pace(),
         )
+
+    def _beginning(self, unit: Unit) -> tuple[str, ...]:
+        if unit.slug not in self._beginnings:
+            self._beginnings[unit.slug] = course_beginning(unit, self._seed(unit))
+        return self._beginnings[unit.slug]
 
     def _seed(self, unit: Unit) -> int:
         """Return the SEED that all notebooks of a unit get in this run."""

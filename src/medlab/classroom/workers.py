@@ -25,7 +25,7 @@ from medlab.sandbox.limits import Limits
 
 LATE_SECONDS = 600  # over a sitting's own limit; then its worker is replaced
 GROWTH_BYTES = 2_000_000_000  # that a worker's memory may grow by; jailed code may send it much
-TRIES = 2  # for a sitting whose worker, or warm parent, dies
+TRIES = 2  # for a sitting whose worker, or fork server, dies
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Task:
     seed: int = 0  # of the notebook: the same for a whole class, which so has one beginning
     beginning: tuple[str, ...] = ()  # sources of the cells before the first exercise
     pace: Pace = field(default_factory=Pace)  # of the solution
-    # None: of the kind named; a crew gives all its workers one, a worker of a cluster has its own.
+    # None: of the kind named; a pool gives all its workers one, a worker of a cluster has its own.
     isolation: Isolation | None = None
 
 
@@ -78,7 +78,7 @@ def _try(task: Task) -> SittingOutcome:
 
 
 def with_isolation(task: Task) -> Task:
-    """Return a task with isolation whose warm parent, if it has one, is alive now."""
+    """Return a task with isolation whose fork server, if it has one, is alive now."""
     if task.isolation is not None:
         return task
     libraries = task.unit.entry.libraries
@@ -98,7 +98,7 @@ def _judge(task: Task) -> SittingResult:
 class WorkerPool:
     """Worker processes that sit for one submission each at a time.
 
-    Warm parents are this process's, one for each set of libraries: what they import is imported
+    Fork servers are this process's, one for each set of libraries: what they import is imported
     once for all workers.
     """
 
@@ -107,7 +107,7 @@ class WorkerPool:
         self._workers: list[Worker] = []
 
     def __enter__(self) -> "WorkerPool":
-        # All at once: they import what they need while the first parent does the same.
+        # All at once: they import what they need while the first fork server does the same.
         self._workers = [Worker() for _ in range(self._size)]
         return self
 
@@ -118,8 +118,8 @@ class WorkerPool:
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, SittingOutcome]]:
         """Yield each task with its outcome, as it is done.
 
-        A worker that dies, or takes too long, costs its own sitting at most, after TRIES. A warm
-        parent that dies is replaced, and its sittings are done again. Raises BadInput if none can
+        A worker that dies, or takes too long, costs its own sitting at most, after TRIES. A fork
+        server that dies is replaced, and its sittings are done again. Raises BadInput if none can
         be started.
         """
         waiting = deque((task, 1) for task in tasks)

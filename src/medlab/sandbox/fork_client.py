@@ -1,4 +1,4 @@
-"""Warm kernels: the provisioner that has a parent fork them, and the parents themselves."""
+"""Fork servers as their users see them, and the provisioner that has one fork a kernel."""
 
 import contextlib
 import json
@@ -17,22 +17,22 @@ from traitlets import Dict, Unicode
 from medlab.files import folder_for_sockets
 from medlab.sandbox.forking import SETTINGS
 
-START_SECONDS = 120  # for a parent to import its libraries
+START_SECONDS = 120  # for a fork server to import its libraries
 READY_SECONDS = 30  # for a kernel to bind its sockets
-# A forked kernel shows its parent's first environment in /proc: nothing secret may be in it.
+# A forked kernel shows its server's first environment in /proc: nothing secret may be in it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 class ForkError(RuntimeError):
-    """A parent or a kernel could not be started."""
+    """A fork server or a kernel could not be started."""
 
 
 class ForkServerGone(ForkError):
-    """The warm parent has ended: another one may do."""
+    """The fork server has ended: another one may serve."""
 
 
 class ForkServer:
-    """One warm parent process and the address at which it forks."""
+    """One fork server and the address at which it forks."""
 
     def __init__(self, libraries: tuple[str, ...]):
         self._folder = folder_for_sockets()
@@ -54,7 +54,7 @@ class ForkServer:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End the parent; kernels that it forked go on until they are stopped."""
+        """End the server; kernels that it forked go on until they are stopped."""
         self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
@@ -81,11 +81,11 @@ class ForkServer:
         self.stop()
         if answer:
             raise ForkError(f"a library starts threads ({answer['threads']}): it cannot be forked")
-        raise ForkError("the warm parent did not start")
+        raise ForkError("the fork server did not start")
 
 
 class ForkServers:
-    """The warm parents of this process, one for each set of libraries, started when needed."""
+    """The fork servers of this process, one for each set of libraries, started when needed."""
 
     def __init__(self):
         self._by_set: dict[tuple[str, ...], ForkServer] = {}
@@ -93,21 +93,21 @@ class ForkServers:
         self._lock = threading.Lock()
 
     def address(self, libraries: tuple[str, ...]) -> str:
-        """Return where kernels with these libraries are forked, by a new parent if one has died.
+        """Return where kernels with these libraries are forked, by a new server if one has died.
 
         Raises ForkError if there can be none.
         """
         with self._lock:
             if libraries in self._unfit:
                 raise self._unfit[libraries]
-            parent = self._by_set.get(libraries)
-            if parent is not None and parent.alive:
-                return parent.address
-            if parent is not None:
-                parent.stop()
+            server = self._by_set.get(libraries)
+            if server is not None and server.alive:
+                return server.address
+            if server is not None:
+                server.stop()
             self._by_set.pop(libraries, None)
-            parent = self._by_set[libraries] = self._start(libraries)
-            return parent.address
+            server = self._by_set[libraries] = self._start(libraries)
+            return server.address
 
     def _start(self, libraries: tuple[str, ...]) -> ForkServer:
         try:
@@ -219,10 +219,10 @@ class ForkedKernel:
 
 
 class ForkProvisioner(LocalProvisioner):
-    """Have a warm parent fork the kernel (entry point `medlab-warm`)."""
+    """Have a fork server fork the kernel (entry point `medlab-warm`)."""
 
-    address = Unicode(config=True, help="Where the warm parent listens.")
-    request = Dict(config=True, help="What to tell the keeper, but for the connection file.")
+    address = Unicode(config=True, help="Where the fork server listens.")
+    request = Dict(config=True, help="What the keeper needs to know, but for the connection file.")
 
     async def launch_kernel(self, cmd: list[str], **kwargs) -> dict:
         """Fork instead of running cmd; the connection info is the manager's."""

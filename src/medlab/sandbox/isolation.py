@@ -52,7 +52,7 @@ class Isolation:
 
     def __post_init__(self):
         if (self.kind == NAMESPACES) != bool(self.address):
-            raise ValueError("namespaces, and nothing else, need a warm parent's address")
+            raise ValueError("namespaces, and nothing else, need a fork server's address")
 
     @property
     def fork_address(self) -> str:

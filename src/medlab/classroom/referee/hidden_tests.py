@@ -100,13 +100,9 @@ def _lost(test: HiddenTest, status: Status, message: str) -> TestResult:
     return TestResult(test.about, 0, test.points, status, _trim(message))
 
 
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _unusable(error: Exception) -> str:
     missing = "; is a `return` missing?" if "NoneType" in str(error) else ""
-    return _one_line(error) + missing
+    return f"{type(error).__name__}: {error}{missing}"
 
 
 def _trim(message: str) -> str:
