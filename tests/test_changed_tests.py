@@ -49,7 +49,9 @@ def test_a_part_of_grading_runs_the_attacks_and_one_unit_for_all(tool):
 
 def test_a_test_runs_itself_and_a_conftest_all_tests_below_it(tool):
     assert tool.select(["tests/test_files.py"]).tests == {"tests/test_files.py"}
-    assert "tests/oracle/test_release.py" in tool.select(["tests/oracle/conftest.py"]).tests
+    below = tool.select(["tests/edge/boards/conftest.py"]).tests
+    assert "tests/edge/boards/test_boards.py" in below
+    assert "tests/test_files.py" not in below
 
 
 def test_a_page_runs_the_tests_of_the_frame(tool):

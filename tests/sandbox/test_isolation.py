@@ -49,9 +49,9 @@ def test_every_kind_says_what_it_leaves_open():
 
 
 def test_namespaces_and_nothing_else_need_a_parent():
-    with pytest.raises(ValueError, match="parent"):
+    with pytest.raises(ValueError, match="need a fork server"):
         Isolation("namespaces")
-    with pytest.raises(ValueError, match="parent"):
+    with pytest.raises(ValueError, match="need a fork server"):
         Isolation("limits", address="x")
 
 
