@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from medlab import files
+from medlab.errors import BadInput
 
 MAKE = "import sys, time; from medlab.files import folder_for_sockets as f; made = f(); "
 MAKE += "print(made.name, flush=True); time.sleep(60)"
@@ -66,3 +67,39 @@ def test_another_users_folder_is_left_alone(place):
     (place / "medlab-theirs" / "owner").write_text("1\n")
     os.chown(place / "medlab-theirs", 1234, 1234)
     assert files.clear_abandoned() == []
+
+
+def test_yaml_is_read_as_it_is(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: [1, é]\n", encoding="utf-8")
+    assert files.read_yaml(tmp_path / "a.yaml") == {"a": [1, "é"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a: 1\nb: [\n", r"a\.yaml:3: not valid YAML"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
+        (None, "cannot be read"),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_one_line(tmp_path, content, told):
+    if content is not None:
+        (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(BadInput, match=told):
+        files.read_yaml(tmp_path / "a.yaml")
+
+
+def test_a_free_name_is_the_path_itself_or_the_next_number(tmp_path):
+    path = tmp_path / "a.txt"
+    for expected in ("a.txt", "a.1.txt", "a.2.txt"):
+        found = files.free_name(path)
+        assert found == tmp_path / expected
+        found.write_text("taken")
+
+
+def test_a_file_is_looked_for_upwards_and_then_elsewhere(tmp_path):
+    (tmp_path / "course").mkdir()
+    (tmp_path / "a/b").mkdir(parents=True)
+    assert files.find_above(tmp_path / "a/b", "course") == tmp_path.resolve()
+    assert files.find_above(tmp_path / "a/b", "b", [tmp_path, tmp_path / "a"]) == tmp_path / "a"
+    assert files.find_above(tmp_path, "no such file") is None

@@ -1,17 +1,15 @@
 """Write files so that a reader never finds half of one; make folders that hold sockets."""
 
+import itertools
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from medlab import locks
 from medlab.errors import BadInput
-
-try:
-    import fcntl
-except ImportError:  # Windows has none
-    fcntl = None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -40,6 +38,34 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         fix = f"free disk space or fix permissions on {path.parent}, or name another file"
         raise BadInput(f"{path} cannot be written ({error.strerror}): {fix}") from None
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file holds; raise BadInput if it cannot be read or is not YAML."""
+    import yaml  # here, since most who write files read no YAML
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise BadInput(f"{path}:{line}: not valid YAML: correct the line") from None
+
+
+def free_name(path: Path) -> Path:
+    """Return the path, or the first of a.1.txt, a.2.txt and so on for a.txt that is not taken."""
+    numbered = (path.with_name(f"{path.stem}.{n}{path.suffix}") for n in itertools.count(1))
+    return next(name for name in itertools.chain([path], numbered) if not name.exists())
+
+
+def find_above(start: Path, holds: str, then: Sequence[Path] = ()) -> Path | None:
+    """Return the first folder that holds a path: start, those above it, then the others named."""
+    here = start.resolve()
+    folders = (here, *here.parents, *then)
+    return next((folder for folder in folders if (folder / holds).exists()), None)
 
 
 PREFIX, OWNER = "medlab-", "owner"
@@ -86,12 +112,12 @@ def _place() -> str:
 
 def _locked(folder: Path) -> int | None:
     """Put the locked file into a folder; return what holds the lock, None where there are none."""
-    if fcntl is None:
+    if not locks.AVAILABLE:
         return None
     # Locked before it has its name: a file of that name without a lock is one left behind.
     unfinished = folder / f".{OWNER}"
     lock = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    locks.wait_for(lock)
     os.write(lock, f"{os.getpid()}\n".encode())
     os.rename(unfinished, folder / OWNER)
     return lock
@@ -101,12 +127,11 @@ def _is_abandoned(folder: Path) -> bool:
     """Tell whether a folder is this user's, has an owner on record, and the owner is gone."""
     try:
         status = folder.lstat()
-        if fcntl is None or not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        if not locks.AVAILABLE or not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             return False
         lock = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return locks.take(lock)
         finally:
             os.close(lock)
     except OSError:

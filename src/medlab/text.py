@@ -1,7 +1,9 @@
 """Text from learners, made fit for files, databases and terminals."""
 
+import difflib
 import hashlib
 import re
+from collections.abc import Iterable
 
 # Control characters, and those that turn the direction of writing: a terminal obeys both.
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -18,9 +20,21 @@ def printable(text: str) -> str:
     return UNSEEN.sub(lambda found: ascii(found[0])[1:-1], encodable(text))
 
 
-def one_line(text: str) -> str:
-    """Return a message as one printable line, white space joined."""
-    return printable(" ".join(text.split()))
+def one_line(text: str, longest: int | None = None) -> str:
+    """Return a message as one printable line; one that is too long ends in an ellipsis."""
+    line = printable(" ".join(text.split()))
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
+
+
+def cut(text: str, longest: int, note: str = "[cut here]") -> str:
+    """Return the beginning of a long text, with a line that says that it was cut."""
+    return text if len(text) <= longest else f"{text[:longest]}\n{note}"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, most: int = 1) -> str:
+    """Return the question that names what is nearest to a misspelled name, else other words."""
+    near = difflib.get_close_matches(name, list(known), n=most)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def file_name(text: str) -> str:

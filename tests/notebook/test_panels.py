@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab.notebook.panels import LONGEST_REASON, STATES, Hint, Note, Panel, one_line, shortened
+from medlab.notebook.panels import (
+    LONGEST_REASON,
+    STATES,
+    Hint,
+    Note,
+    Panel,
+    shortened,
+    shortened_line,
+)
 
 
 class Page(html.parser.HTMLParser):
@@ -109,9 +117,9 @@ def test_a_note_is_one_line():
     assert "<code>add</code>" in text["text/html"]
 
 
-def test_one_line_has_no_line_break_and_a_limit():
-    assert "\n" not in one_line("a\n" * 5000)
-    assert len(one_line("a\n" * 5000)) <= LONGEST_REASON
+def test_a_shortened_line_has_no_line_break_and_a_limit():
+    assert "\n" not in shortened_line("a\n" * 5000)
+    assert len(shortened_line("a\n" * 5000)) <= LONGEST_REASON
 
 
 def test_a_hint_keeps_its_markdown_and_says_its_level():

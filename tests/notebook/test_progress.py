@@ -111,7 +111,7 @@ def test_a_second_damaged_file_does_not_replace_the_first(tmp_path):
         path.write_text(content, encoding="utf-8")
         read(tmp_path)
     assert path.with_name("progress.json.damaged").read_text(encoding="utf-8") == "first"
-    assert path.with_name("progress.json.damaged.1").read_text(encoding="utf-8") == "second"
+    assert path.with_name("progress.json.1.damaged").read_text(encoding="utf-8") == "second"
 
 
 def test_a_work_folder_that_is_a_file_is_one_line(tmp_path):

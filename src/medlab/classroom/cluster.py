@@ -90,4 +90,4 @@ def _result(future) -> SittingOutcome:
 
 
 def _one_line(error: BaseException) -> str:
-    return one_line(f"{type(error).__name__}: {error}")[:200]
+    return one_line(f"{type(error).__name__}: {error}", 200)

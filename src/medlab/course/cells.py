@@ -1,12 +1,12 @@
 """Cells of a unit's source file: what a marker says, and on which line it is."""
 
-import difflib
 import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medlab.errors import BadInput
+from medlab.text import did_you_mean
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = "raise NotImplementedError"
@@ -116,8 +116,7 @@ def _check_options(role: str, options: dict, where: str) -> None:
     allowed = ALLOWED_OPTIONS.get(role, PLAIN_OPTIONS)
     for option in options:
         if option not in allowed:
-            near = difflib.get_close_matches(option, [*allowed, *REQUIRED_OPTIONS], n=1)
-            fix = f"did you mean {near[0]}?" if near else "remove it"
+            fix = did_you_mean(option, [*allowed, *REQUIRED_OPTIONS], "remove it")
             raise BadInput(f"{where}: unknown marker '{option}' on a {role} cell: {fix}")
     for option in sorted(REQUIRED_OPTIONS.get(role, set()) - options.keys()):
         raise BadInput(f"{where}: a {role} cell needs {option}=...: add it to the marker")

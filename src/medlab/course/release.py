@@ -16,7 +16,7 @@ from medlab.course.audience import LEARNER, notebook
 from medlab.course.build import text_of
 from medlab.course.contents import contents
 from medlab.course.loading import load_unit
-from medlab.course.syllabus import RELEASE, REQUIRED, SYLLABUS, Syllabus, UnitEntry, read_yaml
+from medlab.course.syllabus import RELEASE, REQUIRED, SYLLABUS, Syllabus, UnitEntry, read_syllabus
 from medlab.course.unit import Unit
 from medlab.errors import BadInput
 from medlab.files import write_bytes
@@ -102,7 +102,7 @@ def _units(syllabus: Syllabus) -> list[Unit]:
 
 def _released_syllabus(root: Path) -> str:
     """Return the syllabus with what the learner's side reads, without its authors' comments."""
-    raw = read_yaml(root / SYLLABUS)
+    raw = read_syllabus(root / SYLLABUS)
     tracks = [_only(track, {"slug", "title", "units"}) for track in raw["tracks"]]
     for track in tracks:
         track["units"] = [_only(unit, REQUIRED) for unit in track["units"]]

@@ -1,13 +1,12 @@
 """Rubrics for manual scoring of written answers, read from course/rubrics.yaml."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from medlab.errors import BadInput
+from medlab.files import read_yaml
+from medlab.text import did_you_mean
 
 RUBRICS = Path("course/rubrics.yaml")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -54,22 +53,12 @@ def load_rubrics(root: Path) -> dict[str, Rubric]:
 
 def near(name: str, rubrics: dict[str, Rubric]) -> str:
     """Return words that help someone who named a rubric that is not there."""
-    close = difflib.get_close_matches(name, rubrics, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"there are {', '.join(rubrics)}" if rubrics else "write it there"
+    others = f"there are {', '.join(rubrics)}" if rubrics else "write it there"
+    return did_you_mean(name, rubrics, others)
 
 
 def _read(path: Path) -> dict:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8 text: save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise BadInput(f"{path}:{line}: not valid YAML: correct the line") from None
+    raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise BadInput(f"{path}: expected a mapping from names to rubrics")
     return raw

@@ -1,15 +1,14 @@
 """The syllabus: one YAML list of tracks and units, from which every number and path follows."""
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from medlab.errors import BadInput
+from medlab.files import find_above, read_yaml
+from medlab.text import did_you_mean
 
 SYLLABUS = Path("course/syllabus.yaml")
 RELEASE = "learners"  # what a release's syllabus says under `release`: notebooks, no sources
@@ -68,13 +67,11 @@ def find_course(start: Path | None = None) -> Path:
     named = os.environ.get("MEDLAB_COURSE")
     if named:
         return _named_course(Path(named))
-    here = (start or Path.cwd()).resolve()
-    checkout = Path(__file__).resolve().parents[3]
-    for folder in (here, *here.parents, checkout):
-        if (folder / SYLLABUS).is_file():
-            return folder
+    here = start or Path.cwd()
+    if found := find_above(here, SYLLABUS, [Path(__file__).resolve().parents[3]]):
+        return found
     raise BadInput(
-        f"no {SYLLABUS} in {here} or above it: run inside a medlab checkout, "
+        f"no {SYLLABUS} in {here.resolve()} or above it: run inside a medlab checkout, "
         "or set MEDLAB_COURSE to one"
     )
 
@@ -88,22 +85,16 @@ def _named_course(folder: Path) -> Path:
 def load_syllabus(root: Path) -> Syllabus:
     """Read root/course/syllabus.yaml; raise BadInput for anything that is not a course."""
     path = root / SYLLABUS
-    raw = read_yaml(path)
+    raw = read_syllabus(path)
     units = tuple(_entries(root, raw, path))
     _check_slugs(units, path)
     _check_prerequisites(units, path)
     return Syllabus(root=root, title=str(raw.get("title", "")), units=units)
 
 
-def read_yaml(path: Path) -> dict:
+def read_syllabus(path: Path) -> dict:
     """Return a syllabus file as it is; raise BadInput if it holds no list of tracks."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise BadInput(f"{path}:{line}: not valid YAML: correct the line") from None
+    raw = read_yaml(path)
     if not isinstance(raw, dict) or not isinstance(raw.get("tracks"), list):
         raise BadInput(f"{path}: expected a mapping with a list 'tracks'")
     return raw
@@ -211,5 +202,4 @@ def _cycle(needs: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 def _near(slug: str, slugs: list[str]) -> str:
-    near = difflib.get_close_matches(slug, slugs, n=3)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(slugs)}"
+    return did_you_mean(slug, slugs, f"there are {', '.join(slugs)}", most=3)

@@ -1,11 +1,11 @@
 """The data sets that medlab knows: the package of each, and where the real one comes from."""
 
-import difflib
 import importlib
 from dataclasses import dataclass
 
 from medlab.datasets.protocol import DataSetModule
 from medlab.errors import BadInput
+from medlab.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,5 @@ def find(name: str) -> DataSet:
         if data_set.name == name:
             return data_set
     names = [data_set.name for data_set in DATA_SETS]
-    near = difflib.get_close_matches(name, names, n=1)
-    fix = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    fix = did_you_mean(name, names, f"choose one of {', '.join(names)}")
     raise BadInput(f"no data set '{name}': {fix}")

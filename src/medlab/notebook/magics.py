@@ -12,7 +12,7 @@ from IPython.display import display
 
 from medlab.errors import BadInput
 from medlab.notebook.body import Body
-from medlab.notebook.panels import Hint, Note, Panel, one_line
+from medlab.notebook.panels import Hint, Note, Panel, shortened_line
 
 
 def register(shell) -> None:
@@ -46,7 +46,7 @@ class UnitMagics(Magics):
         try:
             self._find(slug)
         except BadInput as error:
-            print(one_line(str(error)))
+            print(shortened_line(str(error)))
         except Exception:  # a jailed grader may not read the course; checks work without it
             self._entry = self._root = None
 
@@ -111,7 +111,9 @@ class UnitMagics(Magics):
         names = self._names()
         if not names or name in names:
             return ""
-        return one_line(f"{name}: this unit has no such exercise. There are {', '.join(names)}.")
+        return shortened_line(
+            f"{name}: this unit has no such exercise. There are {', '.join(names)}."
+        )
 
     def _names(self) -> list[str]:
         """Return the unit's exercises; none where no course is found."""
@@ -153,7 +155,7 @@ class UnitMagics(Magics):
         try:
             progress.record(self._root, self._entry.slug, name, passed)
         except BadInput as error:
-            print(one_line(str(error)))
+            print(shortened_line(str(error)))
 
     def _blocking(self, names: list[str], body: Body, error: BaseException) -> list[str]:
         """Return the unsolved exercises that stopped a `%%needs` cell; none for another error."""
@@ -189,11 +191,11 @@ def _reason(body: Body, error: BaseException) -> str:
     if isinstance(error, AssertionError) and body.failed_itself(error):
         return message or f"This assertion failed: `{body.failing_line(error)}`"
     if isinstance(error, BadInput):
-        return one_line(message)  # complete by itself, such as a line of C
+        return shortened_line(message)  # complete by itself, such as a line of C
     kind = type(error).__name__
     if isinstance(error, TypeError | AttributeError) and body.failed_itself(error):
         message += "; is a `return` missing?" if "NoneType" in message else ""
-    return one_line(
+    return shortened_line(
         f"{kind}{body.place(error)}: {message}" if message else kind + body.place(error)
     )
 

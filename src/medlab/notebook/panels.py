@@ -49,7 +49,7 @@ class Note:
     line: str
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        line = one_line(self.line)
+        line = shortened_line(self.line)
         return {"text/plain": line, "text/html": _box("#808080", f"\u25cb {_with_code(line)}")}
 
 
@@ -78,7 +78,7 @@ def shortened(text: str, longest: int = LONGEST_REASON) -> str:
     return f"{text[:half].rstrip()} ... {text[-half:].lstrip()}"
 
 
-def one_line(text: str, longest: int = LONGEST_REASON) -> str:
+def shortened_line(text: str, longest: int = LONGEST_REASON) -> str:
     """Return text on one line of at most longest characters."""
     return shortened(" ".join(clean(text).split()), longest)
 

@@ -7,16 +7,16 @@ never reads it.
 """
 
 import contextlib
-import itertools
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from medlab import locks
 from medlab.course import exercise_names, load_syllabus
 from medlab.errors import BadInput
-from medlab.files import write_text
+from medlab.files import free_name, write_text
 
 FILE = Path("work/progress.json")
 SCHEMA = 1
@@ -91,7 +91,7 @@ def _load(path: Path) -> Results:
     try:
         return _parse(path)
     except _DamagedFile:
-        aside = _free_name(path.with_name(path.name + ".damaged"))
+        aside = free_name(path.with_name(path.name + ".damaged"))
         path.rename(aside)
         print(
             f"{path} was damaged: renamed to {aside.name}, progress starts from scratch",
@@ -119,19 +119,9 @@ def _yes_or_no(passed: object) -> bool:
     return passed
 
 
-def _free_name(path: Path) -> Path:
-    numbered = (path.with_name(f"{path.name}.{n}") for n in itertools.count(1))
-    return next(name for name in itertools.chain([path], numbered) if not name.exists())
-
-
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the file's lock where the system has one (not on Windows)."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
+    """Hold the lock of the file beside it."""
     with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # goes when the file is closed, also by a crash
+        locks.wait_for(file.fileno())
         yield

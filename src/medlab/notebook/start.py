@@ -1,11 +1,10 @@
 """Start a unit: a learner's own copy in work/, which git ignores; notebooks/ stays as released."""
 
-import itertools
 from pathlib import Path
 
 from medlab.course import load_syllabus
 from medlab.errors import BadInput
-from medlab.files import write_bytes
+from medlab.files import free_name, write_bytes
 from medlab.notebook import progress
 
 WORK = Path("work")
@@ -25,7 +24,7 @@ def start(root: Path, slug: str, fresh: bool = False) -> Path:
     released = _released(entry)
     try:
         if copy.exists():
-            copy.rename(_free_name(copy))
+            copy.rename(free_name(copy))
     except OSError as error:
         raise BadInput(f"{copy} cannot be moved aside: {error.strerror}") from None
     # Whole or not at all: a half-written copy would be taken for the learner's own.
@@ -48,8 +47,3 @@ def _released(entry) -> bytes:
         build = f"run `medlab build {entry.slug}` first"
         fix = "restore the released notebook" if entry.released else build
         raise BadInput(f"{entry.notebook} does not exist: {fix}") from None
-
-
-def _free_name(copy: Path) -> Path:
-    names = (copy.with_name(f"{copy.stem}.{n}{copy.suffix}") for n in itertools.count(1))
-    return next(name for name in names if not name.exists())

@@ -32,6 +32,7 @@ from medlab.classroom.gradebook.tables import (
 )
 from medlab.classroom.results import KEY, SCORED, Grade
 from medlab.errors import BadInput
+from medlab.text import one_line
 
 
 class Gradebook:
@@ -205,4 +206,4 @@ def _with_score_of(scored: Grade | None, last: Grade) -> Grade:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+    return one_line(str(getattr(error, "orig", None) or error), 200)

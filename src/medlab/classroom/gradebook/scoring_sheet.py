@@ -14,12 +14,14 @@ from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.rubrics import Criterion, Rubric
 from medlab.course.unit import Unit, Written
 from medlab.errors import BadInput
+from medlab.text import cut
 
 WHO = ("student", "code")  # the first column: a name, or a code for blind scoring
 FIXED = ("unit", "question", "asked", "answer")
 COMMENT, SHA256 = "comment", "answer_sha256"
 NOT_ASKED = "n/a"  # in the columns of another rubric
 LONGEST_CELL = 30_000  # characters; spreadsheets cut at 32,767
+CUT = "[cut here: the whole answer is in the notebook]"
 HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -152,14 +154,8 @@ def _cells(answer: Answer, score: Score | None, who: str, columns: list) -> list
         for rubric, criterion in columns
     ]
     comment = score.comment if score else ""
-    texts = [answer.unit, answer.question, answer.asked, _shortened(answer.text)]
+    texts = [answer.unit, answer.question, answer.asked, cut(answer.text, LONGEST_CELL, CUT)]
     return [who, *texts, *levels, comment, answer.key[-1]]
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_CELL:
-        return text
-    return f"{text[:LONGEST_CELL]}\n[cut here: the whole answer is in the notebook]"
 
 
 def _score(row: dict, known: dict, questions: Mapping, where: str) -> Score | None:

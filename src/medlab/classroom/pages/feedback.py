@@ -16,6 +16,7 @@ from medlab.classroom.results import Grade, Status
 from medlab.course.audience import EMPTY_ANSWER
 from medlab.course.cells import DEMONSTRATION
 from medlab.course.unit import Unit
+from medlab.text import cut
 
 MARKS = {
     Status.PASSED: "✓",
@@ -59,9 +60,12 @@ def _cells_by_exercise(unit: Unit, notebook: NotebookNode) -> dict[str, dict]:
     for cell in notebook.cells:
         name = ids.get(cell.id)
         if name and cell.cell_type == "code":
-            shown[name] = {"code": _highlighted(_cut(cell.source)), "outputs": _outputs(cell)}
+            shown[name] = {
+                "code": _highlighted(cut(cell.source, LONGEST_OUTPUT)),
+                "outputs": _outputs(cell),
+            }
         elif name and cell.source.strip() != EMPTY_ANSWER:
-            shown[name] = {"text": _clean(_markdown(_cut(cell.source)))}
+            shown[name] = {"text": _clean(_markdown(cut(cell.source, LONGEST_OUTPUT)))}
     return shown
 
 
@@ -104,11 +108,7 @@ def _output(output: NotebookNode) -> Markup | None:
 
 def _text(text: object) -> Markup:
     """Show text; a kernel that was tampered with may have sent anything."""
-    return Markup("<pre>{}</pre>").format(_cut(COLOURS.sub("", str(text))))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_OUTPUT else text[:LONGEST_OUTPUT] + "\n[cut here]"
+    return Markup("<pre>{}</pre>").format(cut(COLOURS.sub("", str(text)), LONGEST_OUTPUT))
 
 
 def _clean(html: str) -> Markup:

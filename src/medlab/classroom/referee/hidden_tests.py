@@ -13,6 +13,7 @@ from medlab.classroom.results import Status, TestResult
 from medlab.course.unit import HiddenTest, Unit
 from medlab.errors import BadInput
 from medlab.sandbox.kernel import KernelDied, OutOfTime
+from medlab.text import one_line
 
 LONGEST_MESSAGE = 400
 BAD_INPUT = BadInput.__name__  # what medlab refuses: complete by itself, such as a line of C
@@ -106,5 +107,4 @@ def _unusable(error: Exception) -> str:
 
 
 def _trim(message: str) -> str:
-    line = " ".join(str(message).split())
-    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
+    return one_line(str(message), LONGEST_MESSAGE)

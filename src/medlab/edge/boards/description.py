@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from medlab.errors import BadInput
+from medlab.files import read_yaml
 
 CORES = ("cortex-m4", "cortex-m7")
 PARTS = {
@@ -48,11 +47,7 @@ class BoardDescription:
 
 def read_description(path: Path) -> dict:
     """Return the fields of a board.yaml, all but name and folder; raise BadInput for a bad one."""
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as problem:
-        first = str(problem).splitlines()[0]
-        raise BadInput(f"{path} is not valid YAML: {first}: correct it") from None
+    fields = read_yaml(path)
     _check(fields, path)
     return fields
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medlab.errors import BadInput
+from medlab.files import find_above
 
 FOLDER = "hardware_labs"
+BOARDS = f"{FOLDER}/boards"
 
 
 def find_hardware_labs(start: Path | None = None) -> Path:
@@ -22,13 +24,12 @@ def find_hardware_labs(start: Path | None = None) -> Path:
     named = os.environ.get("MEDLAB_HARDWARE_LABS", "").strip()
     if named:
         return _named_labs(Path(named))
-    here = (start or Path.cwd()).resolve()
+    here = start or Path.cwd()
     package = Path(__file__).resolve().parents[2]
-    for folder in (here, *here.parents, package.parents[1], package):
-        if (folder / FOLDER / "boards").is_dir():
-            return folder / FOLDER
+    if found := find_above(here, BOARDS, [package.parents[1], package]):
+        return found / FOLDER
     raise BadInput(
-        f"no {FOLDER}/boards in {here} or above it: run inside a medlab checkout, "
+        f"no {BOARDS} in {here.resolve()} or above it: run inside a medlab checkout, "
         "or set MEDLAB_HARDWARE_LABS to its folder hardware_labs"
     )
 
