@@ -9,6 +9,7 @@ from pathlib import Path
 
 import papermill
 import pytest
+from nbformat.v4 import new_code_cell
 
 from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
 from medlab.classroom.submissions.restoring import RestoredNotebook
@@ -117,19 +118,39 @@ def test_a_release_built_twice_is_the_same_and_is_the_one_committed(slug):
     assert texts[0] == texts[1] == SYLLABUS.find(slug).notebook.read_text(encoding="utf-8")
 
 
+def leaks(unit, cells) -> dict[str, set[str]]:
+    """Return the lines of each exercise's solution, and not of its stub, that cells hold."""
+    shown = {line.strip() for cell in cells for line in cell.source.splitlines()}
+    found = {exercise.name: secret_lines(exercise) & shown for exercise in unit.exercises}
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def secret_lines(exercise) -> set[str]:
+    """Return what only the solution has; shorter lines may well occur by chance."""
+    stub, solution = (
+        {line.strip() for line in text.splitlines()} for text in (exercise.stub, exercise.solution)
+    )
+    return {line for line in solution - stub if len(line) > 20}
+
+
 @every_unit
 def test_a_release_holds_no_line_that_only_the_solution_has(slug):
     unit = unit_of(slug)
-    released = {
-        line.strip() for cell in notebook(unit, LEARNER).cells for line in cell.source.splitlines()
-    }
-    for exercise in unit.exercises:
-        stub_lines = {line.strip() for line in exercise.stub.splitlines()}
-        secret = {line.strip() for line in exercise.solution.splitlines()} - stub_lines
-        leaked = {line for line in secret & released if len(line) > 20}
-        assert not leaked, f"{exercise.name} is given away"
+    assert leaks(unit, notebook(unit, LEARNER).cells) == {}
     for written in unit.written:
         assert written.model_answer not in text_of(notebook(unit, LEARNER))
+
+
+@every_unit
+def test_a_line_of_any_solution_that_is_planted_in_a_release_is_found(slug):
+    """Classes included, and wherever it stands: also below a `def` of the course's own."""
+    unit = unit_of(slug)
+    for exercise in unit.exercises:
+        lines = secret_lines(exercise)
+        assert lines, exercise.name
+        for line in lines:
+            planted = new_code_cell(f"def helper():\n    {line}")
+            assert leaks(unit, [planted])[exercise.name] == {line}
 
 
 @every_unit
