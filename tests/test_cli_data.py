@@ -80,7 +80,7 @@ def test_list_tells_what_is_here(data, stars):
     cache.folder("stars", patients=4)
     (put_real(stars) / "table.csv").write_text("real")
     out = data("list")[1]
-    assert "stand-in: made (2)" in out
+    assert "stand-in: made with 2 settings" in out
     assert "Real stars, fetched" in out
 
 

@@ -61,6 +61,17 @@ def free_name(path: Path) -> Path:
     return next(name for name in itertools.chain([path], numbered) if not name.exists())
 
 
+def is_filled(folder: Path) -> bool:
+    """Tell whether a folder exists and is not empty."""
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def check_new(folder: Path, fix: str) -> None:
+    """Raise BadInput, with what to do, unless a folder is new or empty."""
+    if is_filled(folder) or (folder.exists() and not folder.is_dir()):
+        raise BadInput(f"{folder} exists and is not empty: {fix}")
+
+
 def find_above(start: Path, holds: str, then: Sequence[Path] = ()) -> Path | None:
     """Return the first folder that holds a path: start, those above it, then the others named."""
     here = start.resolve()

@@ -1,6 +1,7 @@
 """A classroom: a course, an output folder and a gradebook, with what one run shares."""
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Classroom:
     limits: Limits = field(default_factory=Limits)
     again: bool = False  # regrade everything
     jail: str = AUTO
-    workers: int = 1
+    workers: int = 1  # 0: one for each core
     dask: str = ""  # address of a scheduler; empty: workers on this machine
     remarks: set[str] = field(default_factory=set)  # about a run, for the instructor
     _units: dict[str, Unit] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Classroom:
 
     def __post_init__(self):
         self.jail = choose(self.jail)
+        self.workers = self.workers or os.cpu_count() or 1
 
     def unit(self, slug: str) -> Unit:
         """Return a unit, parsed once."""

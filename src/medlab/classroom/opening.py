@@ -18,12 +18,15 @@ SECRET = "sitting.secret"  # without it nobody can foresee a student's random nu
 
 
 def open_classroom(
-    syllabus: Syllabus, out: Path, submissions: Path, gradebook: str = "", **options
+    syllabus: Syllabus, out: Path, submissions: Path, gradebook: str = "", unit: str = "", **options
 ) -> Classroom:
     """Prepare to grade a folder into out; raise BadInput before anything is graded.
 
+    unit is the slug of the only unit to grade, which must exist.
     gradebook is a database URL, by default SQLite at out/gradebook.db; options are Classroom's.
     """
+    if unit:
+        syllabus.find(unit)
     limits = options.get("limits", Limits())
     _check_seconds("--cell-seconds", limits.cell_seconds)
     _check_seconds("--sitting-seconds", limits.sitting_seconds)

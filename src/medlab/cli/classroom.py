@@ -1,6 +1,5 @@
 """`medlab sample`, `grade`, `report`, `similar` and `export`: what an instructor runs."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -93,7 +92,7 @@ def grade(
 
     limits = Limits(cell_seconds, sitting_seconds=sitting_seconds)
     options = {"seed": seed, "again": again, "limits": limits, "jail": jail, "dask": dask}
-    options["workers"] = workers or os.cpu_count() or 1
+    options["workers"] = workers
     classroom = _open_classroom(submissions, out, unit, gradebook, **options)
     print(f"jail: {classroom.jail}")
     marking = Marking(classroom, submissions, unit)
@@ -113,9 +112,7 @@ def _open_classroom(submissions: Path, out: Path, unit: str, gradebook: str, **o
     from medlab.course import find_course, load_syllabus
 
     syllabus = load_syllabus(find_course())
-    if unit:
-        syllabus.find(unit)
-    return open_classroom(syllabus, out, submissions, gradebook, **options)
+    return open_classroom(syllabus, out, submissions, gradebook, unit, **options)
 
 
 def _print_scores(count: int, remarks: list[str]) -> None:
@@ -149,16 +146,11 @@ def similar(
     Similarity is a reason to look at two answers, not a verdict.
     """
     from medlab.classroom.pages.similarity import similarity_page
-    from medlab.classroom.submissions.roster import submissions_of
-    from medlab.classroom.submissions.similarity import compare
-    from medlab.course import find_course, load_syllabus, load_unit
+    from medlab.classroom.submissions.similarity import compare_class
+    from medlab.course import find_course, load_syllabus
     from medlab.files import write_text
 
-    syllabus = load_syllabus(find_course())
-    entries = [syllabus.find(unit)] if unit else syllabus.units
-    units = {entry.slug: load_unit(entry) for entry in entries}
-    slugs = [entry.slug for entry in syllabus.units]
-    pairs, compared = compare(units, submissions_of(submissions, unit, slugs))
+    pairs, compared = compare_class(load_syllabus(find_course()), submissions, unit)
     write_text(out, similarity_page(pairs, compared))
     print(f"{len(pairs)} pairs to look at: {out}")
 

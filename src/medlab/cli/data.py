@@ -18,17 +18,22 @@ Out = Annotated[Path | None, typer.Option(help="A new folder; default: the cache
 def list_() -> None:
     """List the data sets and which of them are on this machine."""
     from medlab.datasets import cache, registry
-    from medlab.datasets.fetching import is_there, real_folder
+    from medlab.datasets.fetching import real_folder
     from medlab.datasets.verifying import stand_ins
+    from medlab.files import is_filled
 
     for data_set in registry.DATA_SETS:
         made = len(stand_ins(data_set))
-        real = "fetched" if is_there(real_folder(data_set)) else "not fetched"
+        real = "fetched" if is_filled(real_folder(data_set)) else "not fetched"
         print(f"{data_set.name}: {data_set.title}")
-        print(f"  stand-in: {f'made ({made})' if made else 'not made'}")
+        print(f"  stand-in: {_count_of_stand_ins(made)}")
         print(f"  real: {data_set.real.title}, {real}")
         print(f"  card: {data_set.card}")
     print(f"Data folder: {cache.root()} (set MEDLAB_DATA to change it)")
+
+
+def _count_of_stand_ins(made: int) -> str:
+    return "not made" if not made else "made" if made == 1 else f"made with {made} settings"
 
 
 @app.command()
@@ -46,14 +51,8 @@ def make(
     from medlab.datasets import cache, find
     from medlab.datasets.settings import parse
 
-    data_set = find(name)
-    settings = parse(data_set, set_ or [])
-    if out is None:
-        print(cache.folder(name, **settings))
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} exists and is not empty: remove it, or name another folder")
-    print(cache.make(data_set, out, settings))
+    settings = parse(find(name), set_ or [])
+    print(cache.make_in(out, name, settings) if out else cache.folder(name, **settings))
 
 
 @app.command()
@@ -64,11 +63,12 @@ def fetch(
 ) -> None:
     """Show a data set's licence and terms, and download it if you agree."""
     from medlab.datasets import fetching, find
+    from medlab.files import is_filled
 
     data_set = find(name)
     target = out or fetching.real_folder(data_set)
     print(fetching.notice(data_set, target))
-    if out is None and fetching.is_there(target):
+    if out is None and is_filled(target):
         print(f"Already downloaded: 'medlab data verify {name}' checks it")
         return
     if not data_set.real.files:

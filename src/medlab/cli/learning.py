@@ -1,5 +1,6 @@
 """`medlab start`, `check`, `hint` and `progress`: what a learner runs."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,8 @@ def start(
         raise BadInput("name one unit or pass --next: 'medlab progress' lists the units")
     root = find_course()
     print(starting.start(root, slug or starting.next_unit(root), fresh=fresh))
+    if not next_:  # `make lab` opens what --next names
+        print("open it in JupyterLab: `make lab`", file=sys.stderr)
 
 
 @app.command()

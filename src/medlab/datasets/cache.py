@@ -12,7 +12,7 @@ import platformdirs
 
 from medlab.datasets.registry import DataSet, find
 from medlab.errors import BadInput
-from medlab.files import write_text
+from medlab.files import check_new, write_text
 
 LABEL = "generated.json"  # in every made folder: that it is generated, and with which settings
 READERS = ("__init__.py", "reading.py", "verifying.py")  # files that do not change what is made
@@ -39,6 +39,12 @@ def folder(name: str, **settings) -> Path:
         if (base / at / LABEL).is_file():
             return base / at
     return make(data_set, (root() if _can_write(root()) else _spare()) / at, settings)
+
+
+def make_in(target: Path, name: str, settings: dict) -> Path:
+    """Make a data set in a folder that is new or empty; raise BadInput if it is neither."""
+    check_new(target, "remove it, or name another folder")
+    return make(find(name), target, settings)
 
 
 def key(data_set: DataSet, settings: dict) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from medlab.datasets import cache
 from medlab.datasets.registry import DataSet, File
 from medlab.errors import BadInput
-from medlab.files import write_text
+from medlab.files import check_new, write_text
 
 LABEL = "fetched.json"  # in every fetched folder: files, addresses, checksums, licence
 TIMEOUT = (10, 60)  # seconds to connect, and between two chunks of a file; chosen
@@ -27,11 +27,6 @@ CHUNK = 1 << 20  # bytes written at a time
 def real_folder(data_set: DataSet) -> Path:
     """Return the folder of the real data set, fetched or copied there by hand."""
     return cache.root() / "real" / data_set.name
-
-
-def is_there(folder: Path) -> bool:
-    """Tell whether a folder exists and is not empty."""
-    return folder.is_dir() and any(folder.iterdir())
 
 
 def notice(data_set: DataSet, target: Path) -> str:
@@ -64,8 +59,7 @@ def check_place(data_set: DataSet, target: Path) -> None:
     """Raise BadInput in CI, and if the target is a file or a folder that is not empty."""
     if os.environ.get("CI", "").strip().lower() not in ("", "0", "false"):
         raise BadInput("medlab data fetch does not run in CI (CI is set): use the stand-in instead")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadInput(f"{target} exists and is not empty: remove it, or choose another with --out")
+    check_new(target, "remove it, or choose another with --out")
 
 
 def fetch(data_set: DataSet, target: Path, progress: bool = False) -> list[str]:

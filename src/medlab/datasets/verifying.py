@@ -6,6 +6,7 @@ from pathlib import Path
 from medlab.datasets import cache, fetching, registry
 from medlab.datasets.registry import DataSet, find
 from medlab.errors import BadInput
+from medlab.files import is_filled
 
 
 def stand_ins(data_set: DataSet) -> list[Path]:
@@ -37,7 +38,7 @@ def folders(what: str, as_name: str = "") -> tuple[DataSet, list[Path]]:
 
 def _by_name(data_set: DataSet) -> tuple[DataSet, list[Path]]:
     real = fetching.real_folder(data_set)
-    found = [real] if fetching.is_there(real) else []
+    found = [real] if is_filled(real) else []
     found += stand_ins(data_set)
     if not found:
         raise BadInput(

@@ -17,9 +17,12 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from medlab.classroom.submissions.reading import Submission
 from medlab.classroom.submissions.restoring import is_untouched, restore
+from medlab.classroom.submissions.roster import submissions_of
+from medlab.course import Syllabus, load_unit
 from medlab.course.unit import Exercise, Unit
 
 GRAM = 8  # tokens
@@ -96,6 +99,16 @@ def own_fingerprints(
     most = max(3, len(found) / 4)
     common |= {gram for gram, count in held.items() if count > most}
     return {student: grams - common for student, grams in found.items()}
+
+
+def compare_class(
+    syllabus: Syllabus, folder: Path, slug: str = ""
+) -> tuple[list[Pair], list[Comparison]]:
+    """Compare the submissions in a folder, of one unit or of all; raise BadInput as both do."""
+    entries = [syllabus.find(slug)] if slug else syllabus.units
+    units = {entry.slug: load_unit(entry) for entry in entries}
+    slugs = [entry.slug for entry in syllabus.units]
+    return compare(units, submissions_of(folder, slug, slugs))
 
 
 def compare(
