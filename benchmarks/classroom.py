@@ -13,13 +13,16 @@ import re
 from benchmarks.classroom_parts import environments, graders, the_class
 from benchmarks.classroom_parts.figures import figure, of_grader, of_many, ratio
 from benchmarks.record import record
+from medlab.course import load_syllabus, load_unit
 
 FOLDER = environments.PLACE.parent
 COUNT, STEPS = 20, 280  # submissions; steps of training, about 2 s of work for each
 MANY, FEW_STEPS = 1000, 20
+REAL, REAL_COUNT, REAL_FEW = "chest-xray-pneumonia", 100, 10  # few: for nbgrader and papermill
 MEDLAB_1, MEDLAB_2 = "medlab, 1 worker", "medlab, 2 workers"
 DASK_1, DASK_2 = "medlab, Dask cluster of 1", "medlab, Dask cluster of 2"
 DASK = (DASK_1, DASK_2)
+REAL_MEDLAB, REAL_NBGRADER, REAL_POOL = (f"{REAL}, {g}" for g in ("medlab", "nbgrader", "pool"))
 POOL = "papermill, pool of 2"
 WORK, KERNELS, THOUSAND = "learners' work", "kernels", "many"
 IN_TURN = {
@@ -34,7 +37,11 @@ IN_TURN = {
     DASK_2: functools.partial(graders.medlab_on_dask, workers=2),
     KERNELS: graders.kernels,
     THOUSAND: functools.partial(graders.medlab, workers=2),
+    REAL_MEDLAB: functools.partial(graders.medlab, workers=2),
+    REAL_NBGRADER: graders.nbgrader,
+    REAL_POOL: functools.partial(graders.papermill, processes=2),
 }
+REAL_ONES = {REAL_MEDLAB: REAL_COUNT, REAL_NBGRADER: REAL_FEW, REAL_POOL: REAL_FEW}
 COMMANDS = {
     "nbgrader": "`nbgrader autograde`",
     "otter": "`otter run` for each, on this machine without a container",
@@ -58,8 +65,7 @@ def main():
     environments.make()
     outcomes = {}
     for name in options.only or IN_TURN:
-        many = name == THOUSAND
-        pupils = make_class(options.many if many else options.count, many)
+        pupils = class_for(name, options)
         print(f"{name}: {len(pupils.answers)} submissions", flush=True)
         outcomes[name] = IN_TURN[name](pupils)
         check_scores(name, outcomes[name], pupils)
@@ -76,6 +82,21 @@ def parse():
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--many", type=int, default=MANY)
     return parser.parse_args()
+
+
+def class_for(name, options):
+    """Return the class that a grader gets: of a unit of the course, of many, or the usual one."""
+    if name in REAL_ONES:
+        return real_class(REAL_ONES[name])
+    many = name == THOUSAND
+    return make_class(options.many if many else options.count, many)
+
+
+def real_class(count):
+    """Return a class of a unit of the course, graded in the environment that is here."""
+    unit = load_unit(load_syllabus(environments.ROOT).find(REAL))
+    answers = the_class.answers_of_all(unit, count)
+    return graders.Class(FOLDER / REAL, environments.ROOT, unit, answers, graders.OWN)
 
 
 def make_class(count, many):
@@ -108,12 +129,14 @@ def told(outcome, count):
 
 def figures(outcomes, count, many):
     """Return all figures: those asked for first, then what they are made of."""
+    counts = dict.fromkeys(COMMANDS, count) | REAL_ONES
     raw = [
         one
-        for name, how in COMMANDS.items()
-        for one in of_grader(plain(name), outcomes[name], count, how)
+        for name, n in counts.items()
+        for one in of_grader(plain(name), outcomes[name], n, COMMANDS.get(name, name))
     ]
-    return [*ratios(outcomes, count), *others(outcomes, count, many), *raw]
+    of_all = [*ratios(outcomes, count), *real_ratios(outcomes)]
+    return [*of_all, *others(outcomes, count, many), *raw]
 
 
 def ratios(outcomes, count):
@@ -130,6 +153,16 @@ def ratios(outcomes, count):
         ratio("sitting_over_learner_work", alone, work, SITTING),
         ratio("dask_two_over_one", seconds[DASK_1], seconds[DASK_2], WARM),
         ratio("dask_two_over_one_cold", *(outcomes[d].more["cold_seconds"] for d in DASK), COLD),
+    ]
+
+
+def real_ratios(outcomes):
+    """Return how much faster medlab is on a class of a unit of the course, for each submission."""
+    each = {name: outcomes[name].measured.seconds / n for name, n in REAL_ONES.items()}
+    how = f"{REAL}: medlab with 2 workers on {REAL_COUNT} submissions, the other on {REAL_FEW}"
+    return [
+        ratio(f"chest_xray_{REAL_COUNT}_speedup_vs_{other}", each[name], each[REAL_MEDLAB], how)
+        for other, name in (("nbgrader", REAL_NBGRADER), ("papermill_pool", REAL_POOL))
     ]
 
 

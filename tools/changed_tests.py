@@ -105,6 +105,7 @@ def _sources() -> frozenset[str]:
     return frozenset(path.relative_to(ROOT).as_posix() for path in paths)
 
 
+@cache
 def _used_by(path: str) -> set[str]:
     """Return the files that a file imports or, as `python -m` does, names."""
     if HUBS.match(path):

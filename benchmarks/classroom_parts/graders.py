@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import statistics
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from benchmarks.classroom_parts import environments, the_class
 from benchmarks.classroom_parts.meter import measure
 
 HERE = Path(__file__).parent
-SLUG = the_class.SLUG
+OWN = (
+    "own"  # the environment that this program runs in: it has nbgrader and papermill for the tests
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Class:
     course: Path
     unit: object
     answers: dict
+    environment: str = ""  # of all graders; empty: each has its own
+
+    def bin(self, grader):
+        """Return the folder of a grader's programs."""
+        return bin_of(self.environment or grader)
 
     @functools.cached_property
     def submissions(self):
@@ -44,7 +52,7 @@ class Class:
 
     def variables(self, environment):
         home = self.folder / f"home-{environment}"
-        return environments.variables(bin_of(environment).parent, home, self.course)
+        return environments.variables(self.bin(environment).parent, home, self.course)
 
     def measure(self, environment, command, room, progress=lambda: 0):
         """Measure a command in an environment; what it prints goes to a file in the room."""
@@ -69,22 +77,24 @@ class Outcome:
 
 
 def bin_of(environment):
-    return environments.PLACE / environment / "bin"
+    return (
+        Path(sys.executable).parent
+        if environment == OWN
+        else environments.PLACE / environment / "bin"
+    )
 
 
 def nbgrader(pupils):
     """Grade with `nbgrader autograde`; making the assignment is not timed."""
-    room = pupils.room("nbgrader")
-    python = bin_of("nbgrader") / "python"
-    medlab = bin_of("nbgrader") / "medlab"
+    room, slug = pupils.room("nbgrader"), pupils.unit.entry.slug
+    python, medlab = (pupils.bin("nbgrader") / program for program in ("python", "medlab"))
     pupils.tell("nbgrader", [medlab, "release", "--nbgrader", "--out", room / "course"], room)
-    pupils.tell(
-        "nbgrader", [python, "-m", "nbgrader", "generate_assignment", SLUG], room / "course"
-    )
-    released = nbformat.read(room / "course" / "release" / SLUG / f"{SLUG}.ipynb", as_version=4)
+    generate = [python, "-m", "nbgrader", "generate_assignment", slug]
+    pupils.tell("nbgrader", generate, room / "course")
+    released = nbformat.read(room / "course" / "release" / slug / f"{slug}.ipynb", as_version=4)
     submitted = room / "course" / "submitted"
     the_class.write_for_nbgrader(pupils.unit, pupils.answers, submitted, released)
-    command = [python, "-m", "nbgrader", "autograde", SLUG]
+    command = [python, "-m", "nbgrader", "autograde", slug]
     measured = pupils.measure("nbgrader", command, room / "course")
     return Outcome(measured, nbgraders_scores(room / "course" / "gradebook.db"))
 
@@ -123,14 +133,14 @@ def papermill(pupils, processes):
     """Run the notebooks, hidden tests in them, with papermill's own engine."""
     room = pupils.room(f"papermill-{processes}")
     the_class.write_for_papermill(pupils.unit, pupils.answers, room / "in")
-    command = [bin_of("medlab") / "python", HERE / "papermill_pool.py", "in", "out", processes]
+    command = [pupils.bin("medlab") / "python", HERE / "papermill_pool.py", "in", "out", processes]
     return Outcome(pupils.measure("medlab", command, room))
 
 
 def medlab(pupils, workers, dask="", room=""):
     """Grade with `medlab grade`, all in a new folder."""
     room = pupils.room(room or f"medlab-{workers}")
-    command = [bin_of("medlab") / "medlab", "grade", pupils.submissions, "--out", "out"]
+    command = [pupils.bin("medlab") / "medlab", "grade", pupils.submissions, "--out", "out"]
     command += ["--jail", "namespaces", *(["--dask", dask] if dask else ["--workers", workers])]
     feedback = room / "out" / "feedback"
     measured = pupils.measure(

@@ -61,13 +61,14 @@ def expected_scores(unit, answers):
 
 def write_for_medlab(unit, answers, folder):
     """Write folder/<student>/<slug>.ipynb."""
-    _write(folder, {s: answered(unit, given) for s, given in answers.items()}, "{}/" + SLUG)
+    made = {student: answered(unit, given) for student, given in answers.items()}
+    _write(folder, made, "{}/" + unit.entry.slug)
 
 
 def write_for_nbgrader(unit, answers, folder, released):
     """Write folder/<student>/<slug>/<slug>.ipynb: nbgrader's release with answers filled in."""
     made = {s: _filled(released, unit, given) for s, given in answers.items()}
-    _write(folder, made, "{}/" + f"{SLUG}/{SLUG}")
+    _write(folder, made, "{}/" + f"{unit.entry.slug}/{unit.entry.slug}")
 
 
 def write_for_papermill(unit, answers, folder):
