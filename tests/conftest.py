@@ -62,6 +62,7 @@ def pytest_configure(config) -> None:
     check_skips(config)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which looks at the groups
 def pytest_collection_modifyitems(config, items) -> None:
     """Give each group of tests to one worker, with pytest-xdist's `--dist loadgroup`.
 

@@ -146,6 +146,15 @@ def test_conda_gets_the_same_packages_with_the_same_bounds():
     assert {CONDA_NAMES.get(name, name): bound for name, bound in bounds.items()} == ours
 
 
+# --- pytest ---
+
+
+def test_the_tests_of_a_file_run_in_one_process(request):
+    """Or what they share is made in each; pytest-xdist names the group behind a test's name."""
+    if getattr(request.config.option, "loadgroup", False):
+        assert request.node.nodeid.endswith("@test_frame.py")
+
+
 # --- make ---
 
 
