@@ -91,6 +91,13 @@ def test_help_loads_nothing_heavy():
     assert not imported_by("--help") & HEAVY
 
 
+def test_reading_a_notebook_makes_no_parser():
+    """Some versions of jsonschema import one that takes seconds: in every program, every time."""
+    code = "import nbformat, sys; print('rfc3987_syntax' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+
+
 def test_importing_medlab_loads_nothing_heavy():
     code = "import sys, medlab; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
