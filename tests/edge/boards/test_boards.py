@@ -6,6 +6,7 @@ import pytest
 
 from medlab.edge import boards
 from medlab.edge.boards import hardware_labs, toolchain
+from medlab.edge.boards.board import Board
 from medlab.edge.boards.firmware import Firmware
 from medlab.errors import BadInput
 
@@ -154,7 +155,20 @@ def test_firmware_is_built_from_text_into_bytes_that_run(zig):
     elf = board.build_text(FILES, {"N": 2}, zig)
     firmware = Firmware.from_bytes(elf, board.name, zig.name)
     assert board.run(firmware).exit_status == 42
-    assert board.build_text(FILES, {"N": 2}, zig) == elf
+    assert board._build_text(FILES, {"N": 2}, zig) == elf
+
+
+def test_the_same_text_is_compiled_once(zig, monkeypatch):
+    compiled = []
+    make = Board._build_text
+    monkeypatch.setattr(Board, "_build_text", lambda *given: compiled.append(given) or make(*given))
+    board = boards.load("stm32f405")
+    texts = [FILES, FILES | {"new.c": "int new_one;\n"}, FILES]
+    first, _, third = (board.build_text(text, {"N": 3}, zig) for text in texts)
+    assert first == third
+    assert len(compiled) == 2
+    assert board.build_text(FILES, {"N": 4}, zig) != first
+    assert boards.load("nrf52840").build_text(FILES, {"N": 3}, zig) != first
 
 
 def test_what_is_wrong_in_a_text_is_one_line_with_its_name_and_without_a_folder(zig):

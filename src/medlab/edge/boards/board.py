@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # it imports elftools
     from medlab.edge.boards.firmware import Firmware
 
 OUT = "firmware.elf"
+MOST_BUILT = 100  # ELF files that are kept, of a few ten kB each
+_built: dict[tuple, bytes] = {}  # by board, compiler, texts and defines
 
 
 def load(name: str) -> "Board":
@@ -76,9 +78,25 @@ class Board(BoardDescription):
     ) -> bytes:
         """Compile C given as text, {name of a file: its text}, and return the ELF file's content.
 
-        Raises BadInput for what does not compile, with the place as NAME:LINE:COLUMN.
+        The same text is compiled once in a process. Raises BadInput for what does not compile, with
+        the place as NAME:LINE:COLUMN.
         """
         _check_names(files)
+        compiler = compiler or toolchain.find()
+        named = sorted((name, str(value)) for name, value in (defines or {}).items())
+        key = (self.folder, compiler.name, tuple(sorted(files.items())), tuple(named))
+        if key not in _built:
+            if len(_built) >= MOST_BUILT:
+                _built.pop(next(iter(_built)))  # the oldest
+            _built[key] = self._build_text(files, defines, compiler)
+        return _built[key]
+
+    def _build_text(
+        self,
+        files: Mapping[str, str],
+        defines: Mapping[str, object] | None,
+        compiler: toolchain.Toolchain,
+    ) -> bytes:
         with tempfile.TemporaryDirectory(prefix="firmware-") as made:
             folder = Path(made).resolve()
             for name, text in files.items():
