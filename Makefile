@@ -53,8 +53,7 @@ test: setup  ## every check, as in CI
 	ruff check
 	ruff format --check
 	medlab build --check
-	pytest -n $(CORES) --dist loadgroup --no-loadscope-reorder tests
-	pytest -n $(CORES) --dist loadfile --nbval solutions
+	pytest -n $(CORES) --dist loadgroup --no-loadscope-reorder --nbval tests solutions
 
 test-changed: setup  ## what your change can touch, in minutes; SINCE=revision, default main
 	@python tools/changed_tests.py $(or $(SINCE),main)

@@ -48,8 +48,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("medlab")
 
-# The groups that take longest start first, or the last of them would run alone.
-LONGEST = ("class of attackers", "swin-vs-cnn", "retinopathy-fusion", "scanner-shift")
+# What takes long starts first, or the last of it would run alone: the attackers, then solutions.
+FIRST = ("class of attackers", ".ipynb")
 
 
 def pytest_addoption(parser) -> None:
@@ -66,8 +66,9 @@ def pytest_configure(config) -> None:
 def pytest_collection_modifyitems(config, items) -> None:
     """Give each group of tests to one worker, with pytest-xdist's `--dist loadgroup`.
 
-    A group is a file; but all tests of the class of attackers are one, since the class is graded
-    once, and each unit is one, since a single file holds the longest tests there are.
+    A group is a file, also where it is the notebook of a solution; but all tests of the class of
+    attackers are one, since the class is graded once, and those of each unit are one, since a
+    single file holds the longest tests there are.
     """
     if wanted := config.getoption("unit"):
         items[:] = [item for item in items if _slug(item) in ("", *wanted)]
@@ -88,4 +89,4 @@ def _slug(item) -> str:
 
 
 def _start(group: str) -> int:
-    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+    return next((at for at, end in enumerate(FIRST) if group.endswith(end)), len(FIRST))

@@ -153,6 +153,7 @@ import torch
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 from scipy.ndimage import binary_dilation
+from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 from torch import nn
 from torchvision.transforms import v2
@@ -198,6 +199,13 @@ def scored(rng, patients=60, images=3, signal=1.2):
     return labels, probabilities, np.repeat(np.arange(patients), images)
 
 
+def auc_by_ranks(labels, scores):
+    """The AUC as Mann and Whitney count it: much faster than scikit-learn's on few films."""
+    positive = labels == 1
+    most = positive.sum() * (positive.sum() + 1) / 2
+    return (rankdata(scores)[positive].sum() - most) / (positive.sum() * (~positive).sum())
+
+
 def by_patient(rng, labels, probabilities, patients, rounds):
     """Percentile interval of the AUC, patients drawn with replacement."""
     rows = [np.flatnonzero(patients == p) for p in np.unique(patients)]
@@ -205,7 +213,7 @@ def by_patient(rng, labels, probabilities, patients, rounds):
     while len(found) < rounds:
         at = np.concatenate([rows[i] for i in rng.integers(0, len(rows), len(rows))])
         if 0 < labels[at].sum() < len(at):
-            found.append(roc_auc_score(labels[at], probabilities[at]))
+            found.append(auc_by_ranks(labels[at], probabilities[at]))
     return np.percentile(found, [2.5, 97.5])
 
 

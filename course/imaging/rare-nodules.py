@@ -386,7 +386,7 @@ def threshold_for_precision(labels, probabilities, precision=0.9):
 # **Predict before you run:** a batch of 64 places holds one or two nodules on average. What will
 # the network learn to say in 250 steps?
 
-# %% tags=["demonstration"]
+# %% tags=["demonstration"] needs="f_beta"
 SCANS = pick(ci=160, laptop=400, gpu=1000)
 STEPS = pick(ci=250, laptop=500, gpu=2000)
 BATCH = 64

@@ -391,7 +391,7 @@ def to_grade(logits):
     return (logits.softmax(1) @ torch.arange(5.0)).round().long().numpy()
 
 
-# %% tags=["demonstration"]
+# %% tags=["demonstration"] needs="quadratic_kappa"
 learning, calibrating, testing = (part == p for p in ("train", "calibration", "test"))
 labels = torch.tensor(grades)
 pictures = torch.tensor(raw).permute(0, 3, 1, 2).float() / 255

@@ -1262,7 +1262,7 @@ def load(case):
     }
 
 
-# %% tags=["demonstration"]
+# %% tags=["demonstration"] needs="score"
 TRAIN, TEST = pick(ci=16, laptop=32, gpu=64), pick(ci=20, laptop=24, gpu=40)
 RUNS, STEPS = pick(ci=3, laptop=3, gpu=5), pick(ci=28, laptop=300, gpu=3000)
 RATES = {"Swin": 0.08, "CNN": 0.08}  # the best of .02, .04 and .08, on other scans

@@ -18,7 +18,7 @@ from medlab.classroom.trials import Trials
 from medlab.course import Unit, find_course, load_syllabus, load_unit
 from medlab.course.audience import INSTRUCTOR, LEARNER, answered, notebook
 from medlab.course.build import text_of
-from medlab.sandbox.isolation import LIMITS, choose, isolate
+from medlab.sandbox.isolation import LIMITS, Isolation, choose, isolate
 from medlab.sandbox.kernel import Kernel
 from medlab.sandbox.limits import Limits
 
@@ -52,10 +52,22 @@ def up_to(slug, exercise) -> Unit:
     return replace(unit_of(slug), cells=cells[: last + 1])
 
 
+def isolation_of(unit) -> Isolation:
+    """Return the jail of a unit's kernels, forked from one server for most units.
+
+    It has imported what any of them needs, once for all. A unit that hides modules has its own:
+    what another unit imports could be among them.
+    """
+    shared = {name: None for entry in SYLLABUS.units if not entry.hides for name in entry.libraries}
+    libraries = unit.entry.libraries if unit.entry.hides else tuple(shared)
+    kind = choose(os.environ.get("MEDLAB_JAIL", "auto"))
+    return isolate(kind, libraries, surroundings(unit.entry.hides))
+
+
 def judged(unit, made) -> SittingResult:
     """Let a notebook sit."""
     restored = RestoredNotebook(with_parameters(made, {"SEED": SEED}))
-    return judge_notebook(unit, restored, KEY)
+    return judge_notebook(unit, restored, KEY, isolation=isolation_of(unit))
 
 
 def with_answers(unit, answers=()):
@@ -93,7 +105,7 @@ def trials_of():
         if slug not in opened:
             while opened:
                 opened.popitem()[1].close()
-            opened[slug] = Trials(unit_of(slug), KEY, SEED, os.environ.get("MEDLAB_JAIL", "auto"))
+            opened[slug] = Trials(unit_of(slug), KEY, SEED, isolation_of(unit_of(slug)))
         return opened[slug]
 
     yield of
@@ -214,16 +226,14 @@ def test_a_mistake_tried_from_a_checkpoint_scores_as_in_a_whole_sitting(slug, tr
 @pytest.mark.parametrize("slug", [entry.slug for entry in SYLLABUS.units if entry.hides])
 def test_a_kernel_can_neither_import_nor_read_what_its_unit_hides(slug, tmp_path):
     unit = unit_of(slug)
-    kind = choose(os.environ.get("MEDLAB_JAIL", "auto"))
-    if kind == LIMITS:
+    isolation = isolation_of(unit)
+    if isolation.kind == LIMITS:
         pytest.skip("limits hide nothing")
-    given = surroundings(unit.entry.hides)
-    isolation = isolate(kind, unit.entry.libraries, given)
     kernel = Kernel(tmp_path / "k", Limits(60), isolation)
     try:
         for module in unit.entry.hides:
             assert "hidden while you are graded" in kernel.run(f"import {module}").error
-        for path in given.hidden:
+        for path in isolation.surroundings.hidden:
             shown = kernel.run(f"open({path!r}, 'rb').read()[:60]").outputs[0].data["text/plain"]
             assert "What a kernel finds in the place of a module" in shown, path
     finally:

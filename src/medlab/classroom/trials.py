@@ -10,23 +10,19 @@ from collections.abc import Mapping
 from medlab.classroom.referee.engine import SittingResult, judge_notebook, with_parameters
 from medlab.classroom.referee.sitting import before
 from medlab.classroom.submissions.restoring import RestoredNotebook
-from medlab.classroom.surroundings import surroundings
 from medlab.course import Unit
 from medlab.course.audience import answered
 from medlab.sandbox.checkpoints import Checkpoint
 from medlab.sandbox.fork_client import ForkError
-from medlab.sandbox.isolation import AUTO, Isolation, choose, go_on_from, isolate
+from medlab.sandbox.isolation import Isolation, go_on_from
 
 
 class Trials:
     """One unit's solution, and the checkpoints in front of its exercises."""
 
-    def __init__(self, unit: Unit, key: bytes, seed: int, kind: str = AUTO):
+    def __init__(self, unit: Unit, key: bytes, seed: int, isolation: Isolation):
         """Prepare to try answers; key, from sitting_key, makes the hidden tests' numbers."""
-        self._unit, self._key, self._seed = unit, key, seed
-        self._isolation = isolate(
-            choose(kind), unit.entry.libraries, surroundings(unit.entry.hides)
-        )
+        self._unit, self._key, self._seed, self._isolation = unit, key, seed, isolation
         # By exercise; None where a process that has run the cells cannot be forked.
         self._checkpoints: dict[str, Checkpoint | None] = {}
 
