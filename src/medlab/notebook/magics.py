@@ -13,6 +13,7 @@ from IPython.display import display
 from medlab.errors import BadInput
 from medlab.notebook.body import Body
 from medlab.notebook.panels import Hint, Note, Panel, shortened_line
+from medlab.notebook.stubs import is_stub
 
 
 def register(shell) -> None:
@@ -76,22 +77,29 @@ class UnitMagics(Magics):
     @cell_magic
     def needs(self, line, cell):
         """Run a cell that calls the named exercises once they are solved: `%%needs A B`."""
-        figures = _figures()
-        body = Body(self.shell, cell)
+        names, body = line.split(), Body(self.shell, cell)
         before = set(self.shell.user_ns)
+        # Asked before anything runs: what comes in front of the call may take a minute.
+        stubs = [name for name in names if is_stub(self.shell.user_ns.get(name))]
+        if stubs:
+            return self._wait(stubs, body, before)
+        figures = _figures()
         try:
             return body.run()
         except BaseException as error:
-            blocking = self._blocking(line.split(), body, error)
+            blocking = self._blocking(names, body, error)
             if not blocking:
                 body.show_plainly(error)
                 raise
         _close_figures(figures)  # or an empty one would be shown
+        return self._wait(blocking, body, before)
+
+    def _wait(self, blocking: list[str], body: Body, before: set[str]) -> None:
+        """Say what to solve first; forget the names that the cell would have defined."""
         for name in body.assigned_names() - before:  # half made, they would mislead later cells
             self.shell.user_ns.pop(name, None)
         self._waiting |= dict.fromkeys(body.assigned_names(), blocking)
         display(Note(f"Solve {_listed(blocking)} first, then run this cell again."))
-        return None
 
     def _find(self, slug: str) -> None:
         from medlab.course import find_course, load_syllabus
