@@ -1,12 +1,19 @@
 """Kernels that are forked behind cells which ran once."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from medlab.sandbox.checkpoints import Checkpoint, kernel_folder
 from medlab.sandbox.fork_client import ForkError
-from medlab.sandbox.isolation import NAMESPACES, go_on_from, isolate, problem_with
+from medlab.sandbox.isolation import (
+    NAMESPACES,
+    Surroundings,
+    go_on_from,
+    isolate,
+    problem_with,
+)
 from medlab.sandbox.kernel import Kernel
 from medlab.sandbox.limits import Limits
 from medlab.sandbox.messages import recorded_outputs
@@ -83,6 +90,21 @@ def test_a_kernel_of_a_checkpoint_is_as_isolated_as_any_other(isolation, start_k
     mount = "__import__('ctypes').CDLL(None).mount(b'a', b'/tmp', b'tmpfs', 0, b'')"
     assert value_of(kernel, mount) == "-1"
     assert kernel.run("import socket; socket.create_connection(('127.0.0.1', 9))").status == "error"
+
+
+def test_what_a_kernel_may_read_is_shown_and_not_copied(isolation, start_kernel):
+    """Also where it lies in a folder of which each kernel gets a copy, as /tmp."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        scan = Path(folder, "scan")
+        scan.write_text("as it was")
+        shown = Surroundings(readable=(folder,))
+        kernel = start_kernel(isolate(NAMESPACES, surroundings=shown, cells=CELLS))
+        assert value_of(kernel, f"open('{scan}').read()") == "'as it was'"
+        assert value_of(kernel, f"os.path.ismount('{folder}')") == "True"
+        written = kernel.run(f"open('{scan}', 'w').write('changed')")
+        assert "Read-only file system" in written.error
+        assert scan.read_text() == "as it was"
 
 
 def test_the_checkpoint_reads_nothing_that_its_kernels_may_not_read():

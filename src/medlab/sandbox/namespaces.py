@@ -149,13 +149,19 @@ def _renew(folder: Path, shared: Path, allowance: Allowance) -> None:
 
 
 def _copy(source: Path, target: Path, left_out: Path) -> None:
-    """Copy plain files, links and folders, so that every user may read and write the copies."""
+    """Copy plain files, links and folders, so that every user may read and write the copies.
+
+    What is mounted there, such as data that all may read, is shown again, and is not copied.
+    """
     for path in source.iterdir():
         copy = target / path.name
         if path == left_out:
             continue
         if path.is_symlink():
             copy.symlink_to(os.readlink(path))
+        elif path.is_dir() and path.is_mount():
+            copy.mkdir()
+            linux.mount(str(path), copy, flags=linux.MS_BIND | linux.MS_REC)
         elif path.is_dir():
             copy.mkdir()
             _copy(path, copy, left_out)
