@@ -168,7 +168,9 @@ def test_a_course_is_built_started_and_found_in_step(medlab, tiny_course):
     assert "out of date" in medlab("build", "--check").stderr
     assert "written: notebooks/1-first/01-add-two.ipynb" in medlab("build").stdout
     assert medlab("build", "--check").returncode == 0
-    assert medlab("start", "--next").stdout.strip() == str(tiny_course / "work/add-two.ipynb")
+    copy = str(tiny_course / "work/add-two.ipynb")
+    assert medlab("start", "--next").stdout.strip() == copy
+    assert medlab("start", "add-two").stderr == f"open it with: jupyter lab {copy}\n"
 
 
 def test_every_command_says_what_it_does(medlab):

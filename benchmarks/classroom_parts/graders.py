@@ -18,9 +18,7 @@ from benchmarks.classroom_parts import environments, the_class
 from benchmarks.classroom_parts.meter import measure
 
 HERE = Path(__file__).parent
-OWN = (
-    "own"  # the environment that this program runs in: it has nbgrader and papermill for the tests
-)
+OWN = "own"  # the environment that this program runs in, which has what the tests need
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,8 @@ class Class:
         return self.folder / name
 
     def variables(self, environment):
-        home = self.folder / f"home-{environment}"
+        # One home for all in one environment: the first makes the data, the others find them.
+        home = self.folder / f"home-{self.environment or environment}"
         return environments.variables(self.bin(environment).parent, home, self.course)
 
     def measure(self, environment, command, room, progress=lambda: 0):
@@ -77,11 +76,8 @@ class Outcome:
 
 
 def bin_of(environment):
-    return (
-        Path(sys.executable).parent
-        if environment == OWN
-        else environments.PLACE / environment / "bin"
-    )
+    own = Path(sys.executable).parent
+    return own if environment == OWN else environments.PLACE / environment / "bin"
 
 
 def nbgrader(pupils):

@@ -1,4 +1,4 @@
-"""Write files so that a reader never finds half of one; make folders that hold sockets."""
+"""Files written whole, YAML read, names that are free, and temporary folders with an owner."""
 
 import itertools
 import os

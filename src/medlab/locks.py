@@ -3,8 +3,6 @@
 The system releases a lock when its file is closed and when its process ends, however it ends.
 """
 
-import os
-
 try:
     import fcntl
 except ImportError:
@@ -32,7 +30,7 @@ def take_byte(file: int, place: int) -> bool:
 def release_byte(file: int, place: int) -> None:
     """Unlock a byte, so that another process can take it."""
     if AVAILABLE:
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, place, os.SEEK_SET)
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
 
 
 def _taken(lock) -> bool:

@@ -1,4 +1,4 @@
-"""Text from learners, made fit for files, databases and terminals."""
+"""Text made fit for files, databases and terminals; names nearest to a misspelled one."""
 
 import difflib
 import hashlib

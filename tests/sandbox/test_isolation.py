@@ -48,7 +48,7 @@ def test_every_kind_says_what_it_leaves_open():
     assert set(isolation.LEAVES_OPEN) == set(isolation.KINDS) - {"auto"}
 
 
-def test_namespaces_and_nothing_else_need_a_parent():
+def test_namespaces_and_nothing_else_need_a_fork_server():
     with pytest.raises(ValueError, match="need a fork server"):
         Isolation("namespaces")
     with pytest.raises(ValueError, match="need a fork server"):

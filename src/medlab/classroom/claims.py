@@ -1,9 +1,9 @@
 """Claims: two graders that write into one folder do not grade the same submission.
 
 A claim is a lock on one byte of a file in the output folder. The system releases it when the
-process ends, however it ends, so that no claim outlives its grader; where a system has no locks
-(Windows), two graders may grade the same submission. Graders with folders of their
-own grade on their own, also where they share a gradebook: each folder gets its own pages.
+process ends, however it ends, so that no claim outlives its grader. Graders with folders of their
+own grade on their own, also where they share a gradebook: each folder gets its own pages. Where a
+system has no locks (Windows), two graders may grade the same submission.
 """
 
 import hashlib

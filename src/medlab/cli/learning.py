@@ -27,9 +27,10 @@ def start(
     if bool(slug) == next_:
         raise BadInput("name one unit or pass --next: 'medlab progress' lists the units")
     root = find_course()
-    print(starting.start(root, slug or starting.next_unit(root), fresh=fresh))
-    if not next_:  # `make lab` opens what --next names
-        print("open it in JupyterLab: `make lab`", file=sys.stderr)
+    copy = starting.start(root, slug or starting.next_unit(root), fresh=fresh)
+    print(copy)
+    if not next_:  # a program asks for the next one, and opens it
+        print(f"open it with: jupyter lab {copy}", file=sys.stderr)
 
 
 @app.command()

@@ -3,6 +3,8 @@
 import dis
 import types
 
+FRAME = ("RESUME", "COPY_FREE_VARS", "NOP")  # Python's instructions that do nothing of their own
+
 
 def is_stub(value: object) -> bool:
     """Tell whether a function does nothing but raise NotImplementedError, or a class has such one.
@@ -15,9 +17,5 @@ def is_stub(value: object) -> bool:
 
 
 def _only_raises(code: types.CodeType) -> bool:
-    steps = [step for step in dis.get_instructions(code) if step.opname.startswith(DOES)]
+    steps = [step for step in dis.get_instructions(code) if step.opname not in FRAME]
     return [step.argval for step in steps] == ["NotImplementedError", 1]
-
-
-# Of Python's instructions, those that a stub has, and all that would make it more than a stub.
-DOES = ("LOAD_", "STORE_", "RAISE_", "CALL", "RETURN_", "YIELD_", "POP_", "BINARY_", "IMPORT_")

@@ -98,13 +98,10 @@ def _raised(test: HiddenTest, error: LearnerError) -> TestResult:
 
 
 def _lost(test: HiddenTest, status: Status, message: str) -> TestResult:
-    return TestResult(test.about, 0, test.points, status, _trim(message))
+    shown = one_line(str(message), LONGEST_MESSAGE)
+    return TestResult(test.about, 0, test.points, status, shown)
 
 
 def _unusable(error: Exception) -> str:
     missing = "; is a `return` missing?" if "NoneType" in str(error) else ""
     return f"{type(error).__name__}: {error}{missing}"
-
-
-def _trim(message: str) -> str:
-    return one_line(str(message), LONGEST_MESSAGE)
